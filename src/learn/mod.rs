@@ -1,0 +1,1 @@
+//! What is normal and where it is heading: pure functions and small states.

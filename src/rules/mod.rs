@@ -1,0 +1,1 @@
+//! The rule language and rule files: parse, check, schedule, evaluate.

@@ -1,0 +1,1 @@
+//! The durable home of samples: log, head, blocks, index, retention.
