@@ -1,1 +1,4 @@
 //! Builders and helpers that several test modules share.
+
+pub(crate) mod http;
+pub(crate) mod process;
