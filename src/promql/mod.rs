@@ -1,1 +1,31 @@
-//! PromQL: parse, check, evaluate.
+//! PromQL: text to syntax tree, and syntax tree to answers.
+//!
+//! Entry points: [`parse`] for a whole expression, [`parse_prefix`] for one that stands inside a
+//! rule file, [`parse_selector`] for `match[]`; [`functions`] is the one table of functions.
+//!
+//! Invariants: every node has a [`Span`](crate::lang::Span); no text makes the parser panic or
+//! overflow the stack; an [`Expr`] that `parse` returned is type-checked.
+//!
+//! Absent on purpose: HTTP shapes (they are `api`'s) and everything that writes.
+
+mod ast;
+mod check;
+mod display;
+#[allow(dead_code, reason = "the evaluator calls it")]
+mod duration;
+mod features;
+mod functions;
+mod literal;
+mod parser;
+mod token;
+
+pub use ast::{
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, DurationOp,
+    Expr, Fill, Grouping, MatrixSelector, NumberLiteral, Offset, Paren, RangeMode, StringLiteral,
+    Subquery, TimeSpan, Unary, UnaryOp, ValueType, VectorMatching, VectorSelector,
+};
+pub use check::check;
+pub use features::{Features, UnknownFeature};
+pub use functions::{Function, function, functions};
+pub use literal::{quote, unquote};
+pub use parser::{error_text, parse, parse_matchers, parse_prefix, parse_selector};
