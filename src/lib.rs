@@ -35,6 +35,8 @@ pub mod rules;
 
 pub mod alerts;
 
+pub mod config;
+
 pub mod api;
 
 pub mod cli;

@@ -1,1 +1,15 @@
-fn main() {}
+//! The `forewarn` program: reads the command line, runs the subcommand, says what went wrong.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use forewarn::cli::Cli;
+
+fn main() -> ExitCode {
+    let outcome = Cli::parse().run();
+    outcome.unwrap_or_else(|error| {
+        // The texts of our errors name their sources already where that helps.
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}

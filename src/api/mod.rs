@@ -1,1 +1,24 @@
-//! The HTTP server: routes, JSON shapes, pages.
+//! The HTTP server: Prometheus' API and ours over the other rooms, the pages, `/metrics`.
+//!
+//! Entry points: [`Server::start`] listens at once, so that health can be asked while the log is
+//! replayed; [`Server::open`] hands it the [`App`], and from then on everything is served.
+//!
+//! Invariants: a handler runs on the blocking pool, never on an async worker; a body is never held
+//! beyond its limit; a client that goes away cancels its query; whatever a handler does, also a
+//! panic, the client gets an answer in the shape that the endpoint promises. Errors of the other
+//! rooms become status codes here and nowhere else.
+//!
+//! Absent on purpose: TLS and authentication (a proxy's work until `--web.config.file` is served),
+//! and judging or storing anything: that is done by the rooms asked.
+
+mod app;
+mod error;
+mod manage;
+mod request;
+mod response;
+mod route;
+mod server;
+mod status;
+
+pub use app::{App, Command, Control};
+pub use server::{BindError, Server};

@@ -1,1 +1,42 @@
 //! The subcommands, one file each.
+//!
+//! Entry point: [`Cli`], which clap fills from the command line, and [`Cli::run`].
+//!
+//! To add one: a file with `pub struct Args` (clap's) and `pub fn run(args: &Args) -> Outcome`, and
+//! a line in [`Command`] and in [`Cli::run`].
+//!
+//! Invariants: an exit code is 0 when all is well, 1 when what was checked is not, 2 for a command
+//! line that cannot be understood; an error is said on stderr in one piece.
+//!
+//! Absent on purpose: what the subcommands do. They put rooms together; the rooms do the work.
+
+pub mod serve;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// How a subcommand ended; an error is printed with its sources, and the exit code is 1.
+pub type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
+
+/// Takes Prometheus remote write, learns what is normal, warns before something breaks.
+#[derive(Debug, clap::Parser)]
+#[command(version, arg_required_else_help = true, subcommand_required = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Receive samples, evaluate rules, answer queries.
+    Serve(serve::Args),
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    pub fn run(&self) -> Outcome {
+        match &self.command {
+            Command::Serve(args) => serve::run(args),
+        }
+    }
+}

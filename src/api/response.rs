@@ -1,0 +1,153 @@
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+use hyper::StatusCode;
+use hyper::header::{ACCEPT_ENCODING, HeaderMap};
+use serde::Serialize;
+
+/// Bodies below this size cost more to compress than to send.
+const COMPRESSED_FROM_BYTES: usize = 1024;
+/// Warnings and infos that are sent one by one.
+const NOTES_MAX: usize = 10;
+
+/// An answer before it is put on the wire.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) content_type: &'static str,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Reply {
+    /// A JSON text.
+    pub(super) fn json(body: Vec<u8>) -> Reply {
+        let (status, headers) = (StatusCode::OK, Vec::new());
+        Reply { status, content_type: "application/json", headers, body }
+    }
+
+    /// A plain text.
+    pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Reply {
+        let (body, headers) = (text.into().into_bytes(), Vec::new());
+        Reply { status, content_type: "text/plain; charset=utf-8", headers, body }
+    }
+
+    /// `data` in the envelope of the API.
+    pub(super) fn data(data: &impl Serialize) -> Reply {
+        Reply::data_with(data, &Notes::default())
+    }
+
+    /// `data` in the envelope of the API, with what is to be said about it.
+    pub(super) fn data_with(data: &impl Serialize, notes: &Notes) -> Reply {
+        let json = serde_json::to_vec(data).expect("plain values with text keys are always JSON");
+        Reply::raw_data(&json, notes)
+    }
+
+    /// A JSON text in the envelope of the API.
+    pub(super) fn raw_data(json: &[u8], notes: &Notes) -> Reply {
+        let mut body = Vec::with_capacity(json.len() + 64);
+        body.extend_from_slice(br#"{"status":"success","data":"#);
+        body.extend_from_slice(json);
+        notes.write(&mut body);
+        body.push(b'}');
+        Reply::json(body)
+    }
+
+    /// Compresses the body if the client takes it so. Returns the encoding's name.
+    pub(super) fn compress(&mut self, request: &HeaderMap) -> Option<&'static str> {
+        if self.body.len() < COMPRESSED_FROM_BYTES {
+            return None;
+        }
+        let accepted = request.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok())?;
+        let level = Compression::fast();
+        let (name, compressed) = if accepts(accepted, "gzip") {
+            let mut encoder = GzEncoder::new(Vec::new(), level);
+            ("gzip", encoder.write_all(&self.body).and_then(|()| encoder.finish()))
+        } else if accepts(accepted, "deflate") {
+            let mut encoder = ZlibEncoder::new(Vec::new(), level);
+            ("deflate", encoder.write_all(&self.body).and_then(|()| encoder.finish()))
+        } else {
+            return None;
+        };
+        self.body = compressed.expect("a Vec takes everything");
+        Some(name)
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        Bytes::from(self.body)
+    }
+}
+
+/// Returns whether `Accept-Encoding` names an encoding and does not forbid it (`;q=0`).
+fn accepts(accepted: &str, encoding: &str) -> bool {
+    accepted.split(',').any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding));
+        let forbidden = parts.any(|part| {
+            part.strip_prefix("q=").and_then(|q| q.parse::<f64>().ok()).is_some_and(|q| q <= 0.0)
+        });
+        named && !forbidden
+    })
+}
+
+/// What is said beside a result.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) warnings: Vec<String>,
+    pub(super) infos: Vec<String>,
+}
+
+impl Notes {
+    /// The warning of a result that was cut.
+    pub(super) fn truncated(cut: bool) -> Notes {
+        let mut notes = Notes::default();
+        if cut {
+            notes.warnings.push("results truncated due to limit".to_owned());
+        }
+        notes
+    }
+
+    fn write(&self, body: &mut Vec<u8>) {
+        for (key, kind, notes) in
+            [("warnings", "warning", &self.warnings), ("infos", "info", &self.infos)]
+        {
+            if notes.is_empty() {
+                continue;
+            }
+            let mut shown: Vec<&str> = notes.iter().take(NOTES_MAX).map(String::as_str).collect();
+            let omitted;
+            if notes.len() > NOTES_MAX {
+                let more = notes.len() - NOTES_MAX;
+                omitted = format!("{more} more {kind} annotations omitted");
+                shown.push(&omitted);
+            }
+            write!(body, ",\"{key}\":").expect("a Vec takes everything");
+            serde_json::to_writer(&mut *body, &shown).expect("texts are always JSON");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_are_chosen_by_name_and_quality() {
+        assert!(accepts("gzip, deflate", "gzip"));
+        assert!(accepts("br;q=1.0, GZIP;q=0.5", "gzip"));
+        assert!(!accepts("gzip;q=0, deflate", "gzip"));
+        assert!(!accepts("identity", "gzip"));
+    }
+
+    #[test]
+    fn ten_notes_and_then_a_count() {
+        let infos = (0..13).map(|n| format!("i{n}")).collect();
+        let reply = Reply::data_with(&1, &Notes { warnings: vec!["w".into()], infos });
+        let json: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(json["warnings"], serde_json::json!(["w"]));
+        assert_eq!(json["infos"].as_array().unwrap().len(), 11);
+        assert_eq!(json["infos"][10], "3 more info annotations omitted");
+    }
+}
