@@ -102,6 +102,18 @@ impl Histogram {
         self.schema == CUSTOM_BUCKETS_SCHEMA
     }
 
+    /// Returns the upper bound, inclusive, of the positive bucket with this index; its lower bound is
+    /// the upper one of the index before. Negative buckets mirror the positive ones.
+    pub fn upper_bound(&self, index: i32) -> f64 {
+        if !self.has_custom_bounds() {
+            return super::bounds::exponential_upper_bound(self.schema, index);
+        }
+        match usize::try_from(index) {
+            Err(_) => f64::NEG_INFINITY,
+            Ok(index) => self.custom_bounds.get(index).copied().unwrap_or(f64::INFINITY),
+        }
+    }
+
     /// Returns whether both are the same to the bit, NaN included.
     pub fn bits_equal(&self, other: &Histogram) -> bool {
         let bits = |values: &[f64], others: &[f64]| {

@@ -7,6 +7,7 @@
 //!
 //! Absent on purpose: I/O, clocks, wire formats and on-disk formats.
 
+mod bounds;
 mod histogram;
 mod labels;
 mod matcher;
