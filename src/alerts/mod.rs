@@ -1,7 +1,28 @@
-//! Alert state machine, templates, notifier.
+//! From findings to alerts: states, texts, and the way to Alertmanager.
 //!
-//! Entry point so far: [`template::parse`].
+//! Entry points: [`template::parse`] for the texts, [`Notifier`] for sending, [`RulesView`] for
+//! looking. One state machine serves both languages: a Prometheus rule is one with a single clause
+//! whose unmentioned series do not hold.
 //!
-//! Absent on purpose: grouping, silencing and routing of alerts, which are Alertmanager's work.
+//! Invariants: an alert's labels never change while it is active; what cannot be evaluated changes
+//! no alert; a text that cannot be expanded never holds an alert back; no queue grows without end.
+//!
+//! Absent on purpose: evaluation (rules), and grouping, silencing and routing of alerts, which are
+//! Alertmanager's work. Restoring from `ALERTS_FOR_STATE` is replaced by state of our own on disk.
 
+mod alert;
+mod machine;
+mod notifiable;
+mod notifier;
 pub mod template;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod view;
+
+pub use alert::AlertState;
+pub use notifiable::NotifiableAlert;
+pub use notifier::{AlertmanagerStatus, AlertmanagerTarget, Notifier};
+pub use view::{
+    AlertView, AlertingView, GroupView, Health, RuleKind, RuleView, RulesView, SharedView,
+};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// Escapes for the value of a URL's query: blanks as `+`, all but letters, digits and `-_.~` as
 /// `%XX`.
-pub(crate) fn url_query(text: &str) -> String {
+pub(in crate::alerts) fn url_query(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

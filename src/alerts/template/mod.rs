@@ -28,6 +28,8 @@ use std::sync::Arc;
 use crate::rules::Numbers;
 use crate::series::Labels;
 
+pub(super) use escape::url_query;
+
 use value::Value;
 
 /// A template that does not parse, or fails for one alert.
