@@ -1,1 +1,22 @@
-//! What is normal and where it is heading: pure functions and small states.
+//! What is normal, and where it is heading.
+//!
+//! Entry points: [`Baseline`] judges a value against what is usual for its time and learns from it;
+//! [`Crossing`] says how likely a series crosses a limit within a time ahead, and when.
+//!
+//! Invariants: each learner is a state of bounded size fed one sample at a time, a pure function of
+//! (samples in order, configuration). No clock, no randomness, no I/O; `exp` and `ln` come from
+//! libm, so every machine gives the same bits. A sample is judged by what was learned before it.
+//! "Nobody can tell" is a value of its own (`None`, [`Outlook::Unknown`]), never a number.
+//!
+//! Absent on purpose: thresholds of alerts, hysteresis and gates (they are the rule's, and never
+//! change what is learned), and the store: callers feed.
+
+mod baseline;
+mod calendar;
+mod crossing;
+mod state;
+
+pub use baseline::{Baseline, Phase, Side, Verdict, default_threshold};
+pub use calendar::{Calendar, Season};
+pub use crossing::{Ahead, Crossing, Direction, Outlook};
+pub use state::RestoreError;

@@ -1,0 +1,163 @@
+/// Saved learner state that this build cannot take over. Learn anew from the store.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Not the state of this kind of learner.
+    #[error("not the state of a {learner}: it begins with {found:?}; learn anew from the store")]
+    Kind {
+        /// Which learner was asked for.
+        learner: &'static str,
+        /// The first bytes found.
+        found: Vec<u8>,
+    },
+    /// Written by another version.
+    #[error(
+        "{learner} state has version {found}, this build reads {expected}; \
+         learn anew from the store"
+    )]
+    Version {
+        /// Which learner was asked for.
+        learner: &'static str,
+        /// Version found.
+        found: u16,
+        /// Version that this build writes and reads.
+        expected: u16,
+    },
+    /// Cut short, or longer than a state is.
+    #[error(
+        "{learner} state has {found} bytes where {expected} belong; it is cut short or not one \
+         state alone; learn anew from the store"
+    )]
+    Length {
+        /// Which learner was asked for.
+        learner: &'static str,
+        /// Bytes found.
+        found: usize,
+        /// Bytes that belong there.
+        expected: usize,
+    },
+    /// The bytes are not what was written.
+    #[error("{learner} state is damaged: {what}; learn anew from the store")]
+    Damaged {
+        /// Which learner was asked for.
+        learner: &'static str,
+        /// What does not fit.
+        what: &'static str,
+    },
+}
+
+/// Writes a state: magic, version, then the fields; a checksum ends it.
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn new(magic: [u8; 4], version: u16) -> Writer {
+        let mut bytes = magic.to_vec();
+        bytes.extend(version.to_le_bytes());
+        Writer { bytes }
+    }
+
+    pub(super) fn f64(&mut self, value: f64) {
+        self.bytes.extend(value.to_bits().to_le_bytes());
+    }
+
+    pub(super) fn f32(&mut self, value: f32) {
+        self.bytes.extend(value.to_bits().to_le_bytes());
+    }
+
+    pub(super) fn i64(&mut self, value: i64) {
+        self.bytes.extend(value.to_le_bytes());
+    }
+
+    pub(super) fn u8(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        let sum = checksum(&self.bytes);
+        self.bytes.extend(sum.to_le_bytes());
+        self.bytes
+    }
+}
+
+/// Reads what [`Writer`] wrote, in the same order.
+pub(super) struct Reader<'a> {
+    learner: &'static str,
+    rest: &'a [u8],
+    found: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Checks magic, version and checksum.
+    pub(super) fn new(
+        learner: &'static str,
+        magic: [u8; 4],
+        version: u16,
+        bytes: &'a [u8],
+    ) -> Result<Reader<'a>, RestoreError> {
+        let found = bytes.len();
+        let least = magic.len() + 2 + 8;
+        if found < least {
+            return Err(RestoreError::Length { learner, found, expected: least });
+        }
+        if bytes[..4] != magic {
+            return Err(RestoreError::Kind { learner, found: bytes[..4].to_vec() });
+        }
+        let (body, sum) = bytes.split_at(found - 8);
+        let written = u16::from_le_bytes([body[4], body[5]]);
+        if written != version {
+            return Err(RestoreError::Version { learner, found: written, expected: version });
+        }
+        if checksum(body).to_le_bytes() != *sum {
+            return Err(RestoreError::Damaged { learner, what: "its checksum does not match" });
+        }
+        Ok(Reader { learner, rest: &body[6..], found })
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], RestoreError> {
+        let (part, rest) = self.rest.split_first_chunk::<N>().ok_or(RestoreError::Length {
+            learner: self.learner,
+            found: self.found,
+            expected: self.found + N - self.rest.len(),
+        })?;
+        self.rest = rest;
+        Ok(*part)
+    }
+
+    pub(super) fn f64(&mut self) -> Result<f64, RestoreError> {
+        self.take().map(|bytes| f64::from_bits(u64::from_le_bytes(bytes)))
+    }
+
+    pub(super) fn f32(&mut self) -> Result<f32, RestoreError> {
+        self.take().map(|bytes| f32::from_bits(u32::from_le_bytes(bytes)))
+    }
+
+    pub(super) fn i64(&mut self) -> Result<i64, RestoreError> {
+        self.take().map(i64::from_le_bytes)
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, RestoreError> {
+        self.take().map(|[byte]| byte)
+    }
+
+    /// Returns the error for a field that cannot be.
+    pub(super) fn damaged(&self, what: &'static str) -> RestoreError {
+        RestoreError::Damaged { learner: self.learner, what }
+    }
+
+    /// Checks that nothing is left over.
+    pub(super) fn finish(self) -> Result<(), RestoreError> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        let (learner, found) = (self.learner, self.found);
+        Err(RestoreError::Length { learner, found, expected: found - self.rest.len() })
+    }
+}
+
+/// FNV-1a, 64 bits: enough to notice damage, and the same everywhere.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
