@@ -1,4 +1,5 @@
 //! Builders and helpers that several test modules share.
 
+pub(crate) mod alertmanager;
 pub(crate) mod http;
 pub(crate) mod process;
