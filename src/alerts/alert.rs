@@ -191,8 +191,13 @@ impl Clocks {
         let later = |time_ms: &mut Option<i64>| {
             *time_ms = time_ms.map(|time_ms| time_ms.saturating_add(outage_ms));
         };
-        if self.state == AlertState::Pending {
-            self.active_at_ms = self.active_at_ms.saturating_add(outage_ms);
+        match self.state {
+            AlertState::Pending => {
+                self.active_at_ms = self.active_at_ms.saturating_add(outage_ms);
+            }
+            // Alertmanager may think that it has ended: say at once that it has not.
+            AlertState::Firing => self.last_sent_ms = None,
+            AlertState::Inactive => {}
         }
         later(&mut self.keep_firing_since_ms);
         later(&mut self.clear_since_ms);

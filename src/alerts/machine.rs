@@ -31,6 +31,8 @@ pub(super) struct RuleAlerts {
     pub(super) rule: Arc<AlertRule>,
     texts: Vec<ClauseTexts>,
     pub(super) alerts: BTreeMap<Key, Alert>,
+    /// Since when nobody has looked, where the alerts come from before a restart.
+    pub(super) stopped_at_ms: Option<i64>,
 }
 
 /// A finding that holds, or whose alert is known.
@@ -43,13 +45,19 @@ struct Told<'a> {
 impl RuleAlerts {
     pub(super) fn new(rule: Arc<AlertRule>) -> RuleAlerts {
         let texts = rule.clauses.iter().map(|clause| ClauseTexts::new(&rule, clause)).collect();
-        RuleAlerts { rule, texts, alerts: BTreeMap::new() }
+        RuleAlerts { rule, texts, alerts: BTreeMap::new(), stopped_at_ms: None }
     }
 
-    /// Takes over the alerts of the rule that this one replaces.
+    /// Takes over the alerts of the rule that this one replaces, severity by severity.
     pub(super) fn carry_over(&mut self, old: RuleAlerts) {
-        self.alerts = old.alerts;
-        self.alerts.retain(|(clause, _), _| *clause < self.rule.clauses.len());
+        self.stopped_at_ms = old.stopped_at_ms;
+        for ((old_clause, identity), alert) in old.alerts {
+            let severity = &old.rule.clauses[old_clause].severity;
+            let clause = self.rule.clauses.iter().position(|clause| clause.severity == *severity);
+            if let Some(clause) = clause {
+                self.alerts.insert((clause, identity), alert);
+            }
+        }
     }
 
     /// Moves every alert on by one evaluation. An error leaves them as they were, but for the
@@ -61,6 +69,12 @@ impl RuleAlerts {
         around: Surroundings<'_>,
     ) -> Result<(), JudgeError> {
         let told = self.told(findings, at_ms, around)?;
+        if let Some(stopped_at_ms) = self.stopped_at_ms.take() {
+            let outage_ms = at_ms.saturating_sub(stopped_at_ms).max(0);
+            for alert in self.alerts.values_mut() {
+                alert.clocks = alert.clocks.after_outage(outage_ms);
+            }
+        }
         let keys: BTreeSet<Key> = self.alerts.keys().chain(told.keys()).cloned().collect();
         // Clause by clause, highest severity first: a lower one asks what the higher ones became.
         for key in keys {

@@ -14,6 +14,7 @@ mod alert;
 mod machine;
 mod notifiable;
 mod notifier;
+mod saved;
 pub mod template;
 #[cfg(test)]
 mod tests;

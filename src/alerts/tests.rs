@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::alert::AlertState;
 use super::machine::{JudgeError, RuleAlerts};
 use super::notifiable::{NotifiableAlert, Sending};
+use super::saved::SavedAlerts;
 use super::texts::Surroundings;
 use crate::rules::{AlertClause, AlertRule, Dialect, Ending, Finding, Numbers, Truth};
 use crate::series::Labels;
@@ -363,17 +364,78 @@ fn what_is_sent_says_when_and_where() {
     assert_eq!(again[0].ends_at_ms, START + 3 * MINUTE);
 }
 
+/// Saves the alerts at `saved_at_ms` and gives what is read back to a rule.
+fn restarted(old: &RuleAlerts, saved_at_ms: i64, new: AlertRule) -> RuleAlerts {
+    let bytes = SavedAlerts::collect(std::iter::once(old), saved_at_ms).encode();
+    let mut alerts = RuleAlerts::new(Arc::new(new));
+    SavedAlerts::decode(&bytes).unwrap().restore(&mut alerts);
+    alerts
+}
+
 #[test]
-fn an_outage_does_not_count_as_held() {
-    let mut alerts = RuleAlerts::new(Arc::new(page(5, CLEAR_2M)));
-    judge(&mut alerts, &[finding(0, series(), Truth::True, Truth::False)], START).unwrap();
-    let pending = alerts.alerts.values().next().unwrap().clocks;
-    assert_eq!(pending.after_outage(10 * MINUTE).active_at_ms, START + 10 * MINUTE);
-    let mut firing = pending;
-    firing.state = AlertState::Firing;
-    firing.fired_at_ms = Some(START);
-    firing.clear_since_ms = Some(START);
-    let after = firing.after_outage(10 * MINUTE);
-    assert_eq!((after.active_at_ms, after.fired_at_ms), (START, Some(START)));
-    assert_eq!(after.clear_since_ms, Some(START + 10 * MINUTE));
+fn after_a_restart_a_firing_alert_goes_on_and_is_sent_at_once() {
+    let holds = [finding(0, series(), Truth::True, Truth::False)];
+    for rule in [page(0, Ending::AtOnce), prometheus(0, Ending::AtOnce)] {
+        let mut before = RuleAlerts::new(Arc::new(rule.clone()));
+        judge(&mut before, &holds, START).unwrap();
+        take_due(&mut before, START);
+        let mut after = restarted(&before, START + 1, rule);
+        assert_eq!(before.alerts, after.alerts);
+        judge(&mut after, &holds, START + MINUTE / 2).unwrap();
+        let sent = take_due(&mut after, START + MINUTE / 2);
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].starts_at_ms, START);
+    }
+}
+
+#[test]
+fn after_a_restart_the_outage_does_not_count_as_held() {
+    let holds = [finding(0, series(), Truth::True, Truth::False)];
+    let mut before = RuleAlerts::new(Arc::new(page(2, Ending::AtOnce)));
+    judge(&mut before, &holds, START).unwrap();
+    let mut after = restarted(&before, START + MINUTE, page(2, Ending::AtOnce));
+    for (minutes, expected) in [(30, 'P'), (31, 'F')] {
+        judge(&mut after, &holds, START + minutes * MINUTE).unwrap();
+        assert_eq!(letter(&after, 0), expected, "after {minutes} minutes");
+    }
+}
+
+#[test]
+fn clearing_stands_still_during_an_outage() {
+    let clears = [finding(0, series(), Truth::False, Truth::True)];
+    let mut before = RuleAlerts::new(Arc::new(page(0, CLEAR_2M)));
+    judge(&mut before, &[finding(0, series(), Truth::True, Truth::False)], START).unwrap();
+    judge(&mut before, &clears, START + MINUTE).unwrap();
+    let mut after = restarted(&before, START + MINUTE, page(0, CLEAR_2M));
+    for (minutes, expected) in [(30, 'F'), (31, 'F'), (32, 'R')] {
+        judge(&mut after, &clears, START + minutes * MINUTE).unwrap();
+        assert_eq!(letter(&after, 0), expected, "after {minutes} minutes");
+    }
+}
+
+#[test]
+fn saved_alerts_find_their_severity_and_no_other_rule() {
+    let two = |first: &str, second: &str| {
+        let clause = |severity, rank| clause(Some(severity), rank, 0, Ending::AtOnce);
+        rule(Dialect::Forewarn, vec![clause(first, 2), clause(second, 1)])
+    };
+    let mut before = RuleAlerts::new(Arc::new(two("page", "ticket")));
+    judge(&mut before, &[finding(1, series(), Truth::True, Truth::False)], START).unwrap();
+    let after = restarted(&before, START, two("ticket", "note"));
+    assert_eq!((letter(&after, 0), letter(&after, 1)), ('F', '.'));
+    let mut other = two("page", "ticket");
+    other.name = "Other".to_owned();
+    assert!(restarted(&before, START, other).alerts.is_empty());
+}
+
+#[test]
+fn damaged_and_foreign_state_is_named() {
+    for (text, expected) in [
+        ("", "is damaged"),
+        ("{\"version\": 1, \"saved_at_ms\"", "is damaged"),
+        ("{\"version\": 2}", "was written by format 2, this build reads 1"),
+    ] {
+        let error = SavedAlerts::decode(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
 }
