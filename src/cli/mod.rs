@@ -10,6 +10,7 @@
 //!
 //! Absent on purpose: what the subcommands do. They put rooms together; the rooms do the work.
 
+pub mod check;
 pub mod serve;
 
 use std::error::Error;
@@ -30,6 +31,8 @@ pub struct Cli {
 enum Command {
     /// Receive samples, evaluate rules, answer queries.
     Serve(serve::Args),
+    /// Check rule files.
+    Check(check::Args),
 }
 
 impl Cli {
@@ -37,6 +40,7 @@ impl Cli {
     pub fn run(&self) -> Outcome {
         match &self.command {
             Command::Serve(args) => serve::run(args),
+            Command::Check(args) => check::run(args),
         }
     }
 }

@@ -34,16 +34,14 @@ pub fn parse(text: &str) -> Result<Expr, Vec<Diagnostic>> {
 }
 
 /// Parses as much as PromQL's grammar can take from the byte offset `start`, and returns where
-/// that ends. Spans are offsets in `text`. The expression is type-checked; there is none if there
-/// is a diagnostic.
+/// that ends. Spans are offsets in `text`. There is no expression if there is a diagnostic. Types
+/// are not checked: names may stand for other expressions, so [`check`] comes after
+/// [`Expr::rewrite`].
 pub fn parse_prefix(text: &str, start: usize) -> (Option<Expr>, usize, Vec<Diagnostic>) {
     let mut parser = Parser::new(text, start);
-    let expr = parser.expr(0).map(|(expr, _)| expr);
-    let end = parser.end;
-    match checked(expr, parser.diagnostics) {
-        Ok(expr) => (Some(expr), end, Vec::new()),
-        Err(diagnostics) => (None, end, diagnostics),
-    }
+    let expr = parser.expr(0).ok().map(|(expr, _)| expr);
+    let expr = expr.filter(|_| parser.diagnostics.is_empty());
+    (expr, parser.end, parser.diagnostics)
 }
 
 /// Parses an instant selector, as `match[]` holds it, to its matchers.

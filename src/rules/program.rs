@@ -1,0 +1,134 @@
+//! What a checked rule does at each evaluation.
+
+use super::Unit;
+use super::ast::{Compare, From, Season, Side};
+use crate::promql::Expr;
+
+/// A checked rule of our language.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Program {
+    pub(super) signal: Expr,
+    pub(super) unit: Unit,
+    pub(super) limit: Option<Limit>,
+    /// One for each severity, in the order of [`AlertRule::clauses`](super::AlertRule).
+    pub(super) clauses: Vec<ClauseProgram>,
+    pub(super) gates: Vec<GateProgram>,
+    pub(super) until: Option<Until>,
+    /// What is learned of the signal's normal, if anything asks.
+    pub(super) normal: Option<NormalPlan>,
+    /// Each forecast that a clause asks for, once.
+    pub(super) crossings: Vec<CrossingPlan>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Limit {
+    Fixed(f64),
+    Moving(Expr),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ClauseProgram {
+    pub(super) when: Test,
+    pub(super) clear: Option<Test>,
+    /// The forecast of this clause's `reaches`, an index into [`Program::crossings`].
+    pub(super) crossing: Option<usize>,
+}
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Test {
+    All(Vec<Test>),
+    Any(Vec<Test>),
+    Value(Compare, f64),
+    Normal { side: Side, by: Distance, hold: Hold },
+    Inside,
+    Reaches { crossing: usize, probability: f64, hold: Hold },
+    ProbabilityBelow { crossing: usize, probability: f64 },
+}
+
+/// How a learned condition remembers: which of the series' memories is its own, and whether it
+/// goes on below the point where it began (not where `clear when` says how it ends).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Hold {
+    pub(super) slot: usize,
+    pub(super) sticky: bool,
+}
+
+/// A distance from what is expected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Distance {
+    Absolute(f64),
+    /// Of |expected|.
+    Share(f64),
+}
+
+impl Distance {
+    pub(super) fn of(self, expected: f64) -> f64 {
+        match self {
+            Distance::Absolute(distance) => distance,
+            Distance::Share(share) => share * expected.abs(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum GateProgram {
+    Below(f64),
+    Above(f64),
+    Under(Distance),
+    While(Expr),
+}
+
+/// The cold start.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Until {
+    pub(super) history_ms: i64,
+    pub(super) test: UntilProgram,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum UntilProgram {
+    Value(Compare, f64),
+    Query(Expr),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct NormalPlan {
+    pub(super) season: Season,
+    /// Name of the time zone; UTC where none.
+    pub(super) zone: Option<String>,
+    pub(super) from_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CrossingPlan {
+    /// None: the rule's limit.
+    pub(super) amount: Option<f64>,
+    pub(super) from: From,
+    pub(super) within_ms: i64,
+    pub(super) history_ms: i64,
+}
+
+impl Program {
+    /// How many memories each series needs.
+    pub(super) fn slots(&self) -> usize {
+        fn count(test: &Test) -> usize {
+            match test {
+                Test::All(parts) | Test::Any(parts) => parts.iter().map(count).sum(),
+                Test::Normal { .. } | Test::Reaches { .. } => 1,
+                Test::Value(..) | Test::Inside | Test::ProbabilityBelow { .. } => 0,
+            }
+        }
+        let of =
+            |clause: &ClauseProgram| count(&clause.when) + clause.clear.as_ref().map_or(0, count);
+        self.clauses.iter().map(of).sum()
+    }
+
+    /// Returns whether what was learned under `self` serves `other` too.
+    pub(super) fn learns_like(&self, other: &Program) -> bool {
+        self.signal == other.signal
+            && self.normal == other.normal
+            && self.crossings == other.crossings
+            && self.limit == other.limit
+    }
+}

@@ -1,0 +1,80 @@
+use std::sync::Arc;
+
+use super::AlertRule;
+use super::program::Program;
+use crate::promql::Expr;
+
+/// A checked group of rules, ready to be evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSpec {
+    /// Its name; a `.rules` file is one group, named after it.
+    pub name: String,
+    /// The file it stands in, as it was given to [`load`](super::load()).
+    pub file: String,
+    /// How often it is evaluated, ms; none: as configured.
+    pub interval_ms: Option<i64>,
+    /// How far back its expressions are evaluated, ms; none: as configured.
+    pub query_offset_ms: Option<i64>,
+    /// The most series a recording rule and the most alerts an alerting rule may have; 0: any.
+    pub limit: usize,
+    /// Its rules in their order.
+    pub rules: Vec<RuleSpec>,
+}
+
+/// A checked rule.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RuleSpec {
+    /// Raises alerts.
+    Alert(AlertSpec),
+    /// Stores the result of an expression.
+    Record(RecordRule),
+}
+
+/// A checked alerting rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertSpec {
+    /// What the alerts room knows of it.
+    pub rule: Arc<AlertRule>,
+    /// Its own evaluation interval, a multiple of the group's, ms.
+    pub every_ms: Option<i64>,
+    pub(super) task: Task,
+}
+
+/// A checked recording rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordRule {
+    /// The metric name of the result.
+    pub name: String,
+    /// The expression, formatted.
+    pub expr_text: String,
+    /// The rule as written.
+    pub source_text: String,
+    /// Labels set on the result; an empty value removes one.
+    pub labels: Vec<(String, String)>,
+    pub(super) expr: Expr,
+}
+
+/// What an alerting rule does.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Task {
+    Prometheus(Expr),
+    Forewarn(Box<Program>),
+}
+
+impl RuleSpec {
+    /// Returns the rule's name: `alertname` or the recorded metric.
+    pub fn name(&self) -> &str {
+        match self {
+            RuleSpec::Alert(alert) => &alert.rule.name,
+            RuleSpec::Record(record) => &record.name,
+        }
+    }
+
+    /// Returns the alerting rule, if it is one.
+    pub fn alert(&self) -> Option<&Arc<AlertRule>> {
+        match self {
+            RuleSpec::Alert(alert) => Some(&alert.rule),
+            RuleSpec::Record(_) => None,
+        }
+    }
+}
