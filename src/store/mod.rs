@@ -1,1 +1,181 @@
 //! The durable home of samples: log, head, blocks, index, retention.
+//!
+//! Entry points: [`Store::open`] and [`Store::in_memory`]; [`Store::appender`] to write,
+//! [`Store::snapshot`] to read, [`Store::maintain`] once a minute.
+//!
+//! A transaction is judged, written to the log, and only then made visible; what was acknowledged
+//! survives the death of the process at any instant. Series and their newest samples live in the
+//! head; `maintain` cuts what is older into immutable blocks, drops the log that they cover and the
+//! blocks beyond retention.
+//!
+//! Lock order: `writer`, then `head`. No I/O is done under `head`; readers take nothing else.
+//!
+//! Absent on purpose: wire formats, validity of labels and histograms (`ingest` checks them), and
+//! any reading of what samples mean.
+
+mod appender;
+mod cache;
+mod error;
+mod forget;
+mod head;
+mod judge;
+mod merge;
+mod postings;
+mod snapshot;
+mod status;
+mod types;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+pub use appender::{Appender, Transaction};
+pub use error::{AppendError, MaintainError, OpenError, ReadError};
+pub use snapshot::{SelectedSeries, Snapshot};
+pub use status::{
+    BlockStatus, Cardinality, HeadStatus, LogStatus, NamedCount, RecoveryReport, StoreStatus,
+};
+pub use types::{
+    Committed, Exemplar, MetricMetadata, MetricType, Refused, RefusedKind, RefusedReason,
+};
+
+use crate::env::{Clock, Disk, SimDisk};
+use forget::Epochs;
+use head::Head;
+use status::Counters;
+use writer::Writer;
+
+/// How a store is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The data directory; created where missing.
+    pub dir: PathBuf,
+    /// How long samples are kept, ms, counted back from the newest one stored.
+    pub retention_ms: i64,
+    /// How much older than the newest sample stored a late one may be, ms; 0 refuses all late ones.
+    pub out_of_order_window_ms: i64,
+    /// When the log is synced.
+    pub wal_sync: WalSync,
+    /// The time that a block covers, ms.
+    pub block_range_ms: i64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions {
+            dir: PathBuf::from("data"),
+            retention_ms: 35 * 24 * HOUR_MS,
+            out_of_order_window_ms: HOUR_MS,
+            wal_sync: WalSync::Every(100),
+            block_range_ms: 2 * HOUR_MS,
+        }
+    }
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// When the log is made safe from a power cut. It is always written before a commit returns, which
+/// makes it safe from the death of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalSync {
+    /// In the background, every so many ms.
+    Every(u64),
+    /// Before each commit returns.
+    Ack,
+    /// When a segment ends and on close: for stores that are thrown away.
+    OnClose,
+}
+
+/// A store; cloning is one counter. See the module for what it promises.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: StoreOptions,
+    #[expect(dead_code, reason = "the log and the blocks are built on it")]
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    writer: Mutex<Writer>,
+    head: RwLock<Head>,
+    epochs: Epochs,
+    counters: Counters,
+}
+
+impl Store {
+    /// Opens the store in a directory and replays its log.
+    pub fn open(
+        options: StoreOptions,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Store, OpenError> {
+        let inner = Inner {
+            options,
+            disk,
+            clock,
+            writer: Mutex::new(Writer::new()),
+            head: RwLock::new(Head::new()),
+            epochs: Epochs::new(),
+            counters: Counters::default(),
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// Opens an empty store in memory, for tests and throwaway evaluations. Old samples are taken
+    /// as long as they come in order.
+    pub fn in_memory(clock: Arc<dyn Clock>) -> Store {
+        let options = StoreOptions { wal_sync: WalSync::OnClose, ..StoreOptions::default() };
+        Store::open(options, Arc::new(SimDisk::new()), clock)
+            .expect("an empty simulated disk that does not fail opens")
+    }
+
+    /// Returns a writer for one sender.
+    pub fn appender(&self) -> Appender {
+        Appender::new(Arc::clone(&self.inner))
+    }
+
+    /// Returns the store as it is to be read now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(Arc::clone(&self.inner))
+    }
+
+    /// Does one round of upkeep: cuts old samples into a block, drops what is beyond retention,
+    /// forgets series that ended, drops the log that is not needed any more. The server calls it
+    /// each minute. What fails is tried again the next time.
+    pub fn maintain(&self) -> Result<(), MaintainError> {
+        self.inner.writer.lock().forgotten.purge();
+        Ok(())
+    }
+
+    /// Syncs the log and refuses writes from here on; reading goes on. Dropping the last clone does
+    /// the same.
+    pub fn close(&self) -> Result<(), MaintainError> {
+        self.inner.writer.lock().close();
+        Ok(())
+    }
+
+    /// Returns the latest metadata of each metric, sorted by name.
+    pub fn metadata(&self) -> Vec<(String, MetricMetadata)> {
+        let head = self.inner.head.read();
+        let mut all: Vec<_> =
+            head.metadata.iter().map(|(name, known)| (name.clone(), known.clone())).collect();
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// Returns what the store holds and has met.
+    pub fn status(&self) -> StoreStatus {
+        let mut status =
+            StoreStatus { head: self.inner.head.read().status(), ..StoreStatus::default() };
+        self.inner.counters.fill(&mut status);
+        status
+    }
+
+    /// Returns the first `limit` entries of each list of where the head's cardinality comes from.
+    pub fn cardinality(&self, limit: usize) -> Cardinality {
+        self.inner.head.read().cardinality(limit)
+    }
+}

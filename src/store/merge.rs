@@ -1,0 +1,81 @@
+use crate::series::{HistogramPoint, Points, TimeRange};
+
+/// Merges `from` into `into`, both in time order. Of two samples at one time the one in `into`
+/// stays: sources are merged in the order in which they were stored.
+pub(super) fn merge_into(into: &mut Points, from: &Points) {
+    merge_floats(into, from);
+    merge_histograms(&mut into.histograms, &from.histograms);
+}
+
+fn start_at(points: &Points, at: usize) -> i64 {
+    points.starts_ms.get(at).copied().unwrap_or(0)
+}
+
+fn merge_floats(into: &mut Points, from: &Points) {
+    let Some(first) = from.times_ms.first() else { return };
+    if into.times_ms.last().is_none_or(|last| last < first) {
+        if from.starts_ms.is_empty() && into.starts_ms.is_empty() {
+            into.times_ms.extend_from_slice(&from.times_ms);
+            into.values.extend_from_slice(&from.values);
+        } else {
+            for (at, (time_ms, value)) in from.times_ms.iter().zip(&from.values).enumerate() {
+                into.push(*time_ms, *value, start_at(from, at));
+            }
+        }
+        return;
+    }
+    let mut merged = Points::default();
+    let (mut a, mut b) = (0, 0);
+    while a < into.times_ms.len() || b < from.times_ms.len() {
+        let time_a = into.times_ms.get(a);
+        let time_b = from.times_ms.get(b);
+        let take_a = match (time_a, time_b) {
+            (Some(time_a), Some(time_b)) => time_a <= time_b,
+            (first, _) => first.is_some(),
+        };
+        if take_a {
+            if time_a == time_b {
+                b += 1;
+            }
+            merged.push(into.times_ms[a], into.values[a], start_at(into, a));
+            a += 1;
+        } else {
+            merged.push(from.times_ms[b], from.values[b], start_at(from, b));
+            b += 1;
+        }
+    }
+    into.times_ms = merged.times_ms;
+    into.values = merged.values;
+    into.starts_ms = merged.starts_ms;
+}
+
+fn merge_histograms(into: &mut Vec<HistogramPoint>, from: &[HistogramPoint]) {
+    let Some(first) = from.first() else { return };
+    if into.last().is_none_or(|last| last.time_ms < first.time_ms) {
+        into.extend_from_slice(from);
+        return;
+    }
+    // A stable sort keeps the one stored first in front of its duplicate.
+    into.extend_from_slice(from);
+    into.sort_by_key(|point| point.time_ms);
+    into.dedup_by_key(|point| point.time_ms);
+}
+
+/// Returns the time from the first to the last sample; `None` without samples.
+pub(super) fn range_of(points: &Points) -> Option<TimeRange> {
+    let floats = points.times_ms.first().zip(points.times_ms.last());
+    let floats = floats.map(|(first, last)| TimeRange::new(*first, *last));
+    let histograms = points.histograms.first().zip(points.histograms.last());
+    let histograms = histograms.map(|(first, last)| TimeRange::new(first.time_ms, last.time_ms));
+    union(floats, histograms)
+}
+
+/// Returns the range that covers both.
+pub(super) fn union(a: Option<TimeRange>, b: Option<TimeRange>) -> Option<TimeRange> {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            Some(TimeRange::new(a.start_ms.min(b.start_ms), a.end_ms.max(b.end_ms)))
+        }
+        (one, other) => one.or(other),
+    }
+}

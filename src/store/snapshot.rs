@@ -1,0 +1,149 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::postings::{LabelIndex, matching};
+use super::types::Exemplar;
+use super::{Inner, ReadError};
+use crate::series::{Labels, Matcher, Points, SeriesId, TimeRange};
+
+/// The store as readers see it. Cheap to take; never waits for a disk and never makes a writer wait
+/// for one.
+#[derive(Clone)]
+pub struct Snapshot {
+    store: Arc<Inner>,
+}
+
+/// A series found by [`Snapshot::select`], with where its samples are.
+#[derive(Clone)]
+pub struct SelectedSeries {
+    /// Its labels.
+    pub labels: Labels,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone)]
+enum Part {
+    Head(SeriesId),
+}
+
+impl Snapshot {
+    pub(super) fn new(store: Arc<Inner>) -> Snapshot {
+        Snapshot { store }
+    }
+
+    /// Returns the series that match and may have samples within `range`, sorted by labels.
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Vec<SelectedSeries>, ReadError> {
+        let mut found: HashMap<Labels, Vec<Part>> = HashMap::new();
+        {
+            let head = self.store.head.read();
+            for slot in matching(&head.index, matchers)? {
+                let Some((id, series)) = head.in_slot(slot) else { continue };
+                if series.range().is_some_and(|held| held.overlaps(range)) {
+                    found.entry(series.labels.clone()).or_default().push(Part::Head(id));
+                }
+            }
+        }
+        let series = found.into_iter().map(|(labels, parts)| SelectedSeries { labels, parts });
+        let mut series: Vec<_> = series.collect();
+        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(series)
+    }
+
+    /// Reads the samples of a selected series within `range`, in time order, staleness markers
+    /// included. Of two samples at one time it yields the one that was stored first.
+    pub fn read(
+        &self,
+        series: &SelectedSeries,
+        range: TimeRange,
+        into: &mut Points,
+    ) -> Result<(), ReadError> {
+        into.clear();
+        for part in &series.parts {
+            match part {
+                Part::Head(id) => {
+                    if let Some(series) = self.store.head.read().get(*id) {
+                        series.read(range, into);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the label names of the series that match all of `matchers` (none: of all series)
+    /// and may have samples within `range`, sorted.
+    pub fn label_names(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Vec<String>, ReadError> {
+        let mut names = BTreeSet::new();
+        if matchers.is_empty() {
+            let head = self.store.head.read();
+            head.index.for_each_name(&mut |name| {
+                names.insert(name.to_owned());
+            })?;
+        } else {
+            for series in self.select(matchers, range)? {
+                for (name, _) in &series.labels {
+                    if !names.contains(name) {
+                        names.insert(name.to_owned());
+                    }
+                }
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    /// Returns the values that a label has in the series that match all of `matchers` (none: in
+    /// all series) and may have samples within `range`, sorted.
+    pub fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Vec<String>, ReadError> {
+        let mut values = BTreeSet::new();
+        if matchers.is_empty() {
+            let head = self.store.head.read();
+            head.index.for_each_value(name, &mut |value| {
+                values.insert(value.to_owned());
+            })?;
+        } else {
+            for series in self.select(matchers, range)? {
+                if let Some(value) = series.labels.get(name)
+                    && !values.contains(value)
+                {
+                    values.insert(value.to_owned());
+                }
+            }
+        }
+        Ok(values.into_iter().collect())
+    }
+
+    /// Returns the exemplars within `range` of the series that match, by series, sorted.
+    pub fn exemplars(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, ReadError> {
+        let head = self.store.head.read();
+        let mut found = Vec::new();
+        for slot in matching(&head.index, matchers)? {
+            let Some((_, series)) = head.in_slot(slot) else { continue };
+            let exemplars: Vec<_> =
+                series.exemplars().filter(|e| range.contains(e.time_ms)).cloned().collect();
+            if !exemplars.is_empty() {
+                found.push((series.labels.clone(), exemplars));
+            }
+        }
+        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(found)
+    }
+}

@@ -1,0 +1,281 @@
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::appender::{Batch, Row};
+use super::forget::Forgotten;
+use super::head::{Stored, split};
+use super::judge::{Bounds, FUTURE_MAX_MS, JudgeOptions, Tail, TailKind, Verdict};
+use super::types::{Committed, Exemplar, Refused, RefusedKind, RefusedReason};
+use super::{AppendError, Inner};
+use crate::series::{HistogramPoint, Labels, SeriesId};
+
+/// The labels and the value of an exemplar may have this many characters together.
+const EXEMPLAR_CHARS_MAX: usize = 128;
+
+/// What the one writer of the head owns.
+pub(super) struct Writer {
+    tails: Vec<Tail>,
+    /// The newest sample stored anywhere, ms; `i64::MIN` in an empty store.
+    pub(super) newest_ms: i64,
+    /// The end of what was cut into blocks, ms, exclusive; `i64::MIN` where there is none.
+    pub(super) blocks_end_ms: i64,
+    pub(super) forgotten: Forgotten,
+    closed: bool,
+    fates: Vec<Fate>,
+}
+
+/// What is done with a sample that was judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Ordered,
+    Late,
+    /// There already, to the bit.
+    Known,
+    Refused,
+}
+
+impl Writer {
+    pub(super) fn new() -> Writer {
+        Writer {
+            tails: Vec::new(),
+            newest_ms: i64::MIN,
+            blocks_end_ms: i64::MIN,
+            forgotten: Forgotten::default(),
+            closed: false,
+            fates: Vec::new(),
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Returns the tail of a living series.
+    fn tail(&mut self, id: SeriesId) -> &mut Tail {
+        let (slot, generation) = split(id);
+        let slot = slot as usize;
+        if slot >= self.tails.len() {
+            self.tails.resize(slot + 1, Tail::new(0));
+        }
+        let tail = &mut self.tails[slot];
+        if tail.generation < generation {
+            *tail = Tail::new(generation);
+        }
+        tail
+    }
+
+    fn is_forgotten(&self, id: SeriesId) -> bool {
+        let (slot, generation) = split(id);
+        self.tails.get(slot as usize).is_some_and(|tail| tail.generation > generation)
+    }
+}
+
+impl Inner {
+    /// Stores a batch or, after an error, nothing of it.
+    pub(super) fn commit(&self, batch: &mut Batch) -> Result<Committed, AppendError> {
+        let mut writer = self.writer.lock();
+        if writer.closed {
+            return Err(AppendError::Closed);
+        }
+        let now_ms = self.clock.now_ms();
+        self.revive(&mut writer, batch);
+        let mut committed = Committed::default();
+        self.judge(&mut writer, batch, now_ms, &mut committed);
+        self.judge_exemplars(batch, now_ms, &mut committed);
+        self.publish(&mut writer, batch);
+        self.count(&writer, &committed);
+        Ok(committed)
+    }
+
+    /// Creates anew the series that were forgotten between the start of the transaction and here.
+    fn revive(&self, writer: &mut Writer, batch: &mut Batch) {
+        let samples = batch.samples.iter_mut().map(|row| &mut row.series);
+        for series in samples.chain(batch.exemplars.iter_mut().map(|(series, _)| series)) {
+            if writer.is_forgotten(*series)
+                && let Some(labels) = writer.forgotten.labels(*series)
+            {
+                *series = self.head.write().find_or_create(labels);
+            }
+        }
+    }
+
+    fn judge(&self, writer: &mut Writer, batch: &Batch, now_ms: i64, committed: &mut Committed) {
+        let options = JudgeOptions {
+            out_of_order_window_ms: self.options.out_of_order_window_ms,
+            block_range_ms: self.options.block_range_ms,
+        };
+        let bounds = Bounds::new(now_ms, writer.newest_ms, writer.blocks_end_ms, &options);
+        let mut fates = std::mem::take(&mut writer.fates);
+        fates.clear();
+        let mut pending = Pending::default();
+        for (at, row) in batch.samples.iter().enumerate() {
+            let tail = writer.tail(row.series);
+            let fate = match bounds.judge(tail, row.time_ms) {
+                Verdict::Ordered => {
+                    tail.time_ms = row.time_ms;
+                    tail.bits = row.bits;
+                    tail.kind =
+                        if row.is_histogram { TailKind::Histogram } else { TailKind::Float };
+                    Ok(Fate::Ordered)
+                }
+                Verdict::SameTime if !row.is_histogram && tail.kind == TailKind::Float => {
+                    let same = tail.bits == row.bits;
+                    if same { Ok(Fate::Known) } else { Err(RefusedReason::Duplicate) }
+                }
+                Verdict::SameTime | Verdict::Late => {
+                    let taken = pending
+                        .find(batch, &fates, row.series, row.time_ms)
+                        .or_else(|| self.head.read().get(row.series)?.at(row.time_ms));
+                    match taken {
+                        None => Ok(Fate::Late),
+                        Some(taken) if taken.bits_equal(&stored(batch, row)) => Ok(Fate::Known),
+                        Some(_) => Err(RefusedReason::Duplicate),
+                    }
+                }
+                Verdict::Refused(reason) => Err(reason),
+            };
+            match fate {
+                Ok(_) if row.is_histogram => committed.histograms += 1,
+                Ok(_) => committed.samples += 1,
+                Err(reason) => {
+                    let what =
+                        if row.is_histogram { RefusedKind::Histogram } else { RefusedKind::Sample };
+                    committed.refused.push(self.refused(row.series, row.time_ms, what, reason));
+                }
+            }
+            fates.push(fate.unwrap_or(Fate::Refused));
+            debug_assert_eq!(fates.len(), at + 1);
+        }
+        writer.fates = fates;
+    }
+
+    /// Keeps of the batch's exemplars those to store.
+    fn judge_exemplars(&self, batch: &mut Batch, now_ms: i64, committed: &mut Committed) {
+        if batch.exemplars.is_empty() {
+            return;
+        }
+        let mut newest: HashMap<SeriesId, Exemplar> = HashMap::new();
+        let latest_ms = now_ms.saturating_add(FUTURE_MAX_MS);
+        batch.exemplars.retain(|(series, exemplar)| {
+            let chars = |text: &str| text.chars().count();
+            let len: usize = exemplar.labels.iter().map(|(n, v)| chars(n) + chars(v)).sum();
+            if len > EXEMPLAR_CHARS_MAX || exemplar.time_ms > latest_ms {
+                return false;
+            }
+            let before = newest.get(series).cloned().or_else(|| {
+                self.head.read().get(*series).and_then(|series| series.newest_exemplar().cloned())
+            });
+            let order = before.as_ref().map(|before| exemplar_order(exemplar, before));
+            match order {
+                Some(_) if before.is_some_and(|before| before.bits_equal(exemplar)) => {
+                    committed.exemplars += 1;
+                    false
+                }
+                Some(std::cmp::Ordering::Less) => {
+                    let (what, reason) = (RefusedKind::Exemplar, RefusedReason::OutOfOrder);
+                    committed.refused.push(self.refused(*series, exemplar.time_ms, what, reason));
+                    false
+                }
+                _ => {
+                    committed.exemplars += 1;
+                    newest.insert(*series, exemplar.clone());
+                    true
+                }
+            }
+        });
+    }
+
+    fn refused(
+        &self,
+        series: SeriesId,
+        time_ms: i64,
+        what: RefusedKind,
+        reason: RefusedReason,
+    ) -> Refused {
+        let labels = self.head.read().get(series).map(|series| series.labels.clone());
+        let labels = labels.unwrap_or_else(Labels::empty);
+        Refused { series, labels, time_ms, what, reason }
+    }
+
+    /// Makes what was judged and logged visible.
+    fn publish(&self, writer: &mut Writer, batch: &mut Batch) {
+        let mut head = self.head.write();
+        for (row, fate) in batch.samples.iter().zip(&writer.fates) {
+            if !matches!(fate, Fate::Ordered | Fate::Late) {
+                continue;
+            }
+            let Some(series) = head.get_mut(row.series) else { continue };
+            writer.newest_ms = writer.newest_ms.max(row.time_ms);
+            let Row { time_ms, start_ms, .. } = *row;
+            match (fate, stored(batch, row)) {
+                (Fate::Late, sample) => series.insert_late(time_ms, sample, start_ms),
+                (_, Stored::Float(bits)) => {
+                    series.push_float(time_ms, f64::from_bits(bits), start_ms);
+                }
+                (_, Stored::Histogram(histogram)) => {
+                    series.push_histogram(HistogramPoint { time_ms, start_ms, histogram });
+                }
+            }
+        }
+        for (series, exemplar) in batch.exemplars.drain(..) {
+            if let Some(series) = head.get_mut(series) {
+                series.push_exemplar(exemplar);
+            }
+        }
+        for (name, metadata) in batch.metadata.drain(..) {
+            head.metadata.insert(name, metadata);
+        }
+    }
+
+    fn count(&self, writer: &Writer, committed: &Committed) {
+        let late = writer.fates.iter().filter(|fate| **fate == Fate::Late).count();
+        let appended = writer.fates.iter().filter(|fate| **fate == Fate::Ordered).count() + late;
+        let refused = committed.refused.len();
+        self.counters.add_samples(appended as u64, late as u64, refused as u64);
+    }
+}
+
+fn stored(batch: &Batch, row: &Row) -> Stored {
+    if row.is_histogram {
+        Stored::Histogram(Arc::clone(&batch.histograms[row.bits as usize]))
+    } else {
+        Stored::Float(row.bits)
+    }
+}
+
+/// By time, then value, then labels.
+fn exemplar_order(a: &Exemplar, b: &Exemplar) -> std::cmp::Ordering {
+    let by_labels = || {
+        crc32c::crc32c(a.labels.identity_bytes()).cmp(&crc32c::crc32c(b.labels.identity_bytes()))
+    };
+    a.time_ms.cmp(&b.time_ms).then(a.value.total_cmp(&b.value)).then_with(by_labels)
+}
+
+/// The accepted samples of the transaction being judged, by series and time; built once a late
+/// sample asks for it, which few transactions have.
+#[derive(Default)]
+struct Pending {
+    rows: HashMap<(SeriesId, i64), usize>,
+    indexed: usize,
+}
+
+impl Pending {
+    fn find(
+        &mut self,
+        batch: &Batch,
+        fates: &[Fate],
+        series: SeriesId,
+        time_ms: i64,
+    ) -> Option<Stored> {
+        for (at, fate) in fates.iter().enumerate().skip(self.indexed) {
+            if matches!(fate, Fate::Ordered | Fate::Late) {
+                let row = &batch.samples[at];
+                self.rows.insert((row.series, row.time_ms), at);
+            }
+        }
+        self.indexed = fates.len();
+        let at = *self.rows.get(&(series, time_ms))?;
+        Some(stored(batch, &batch.samples[at]))
+    }
+}
