@@ -33,6 +33,8 @@ pub(super) struct RuleAlerts {
     pub(super) alerts: BTreeMap<Key, Alert>,
     /// Since when nobody has looked, where the alerts come from before a restart.
     pub(super) stopped_at_ms: Option<i64>,
+    /// Whether a clock has moved since the state was written last.
+    pub(super) is_changed: bool,
 }
 
 /// A finding that holds, or whose alert is known.
@@ -45,7 +47,8 @@ struct Told<'a> {
 impl RuleAlerts {
     pub(super) fn new(rule: Arc<AlertRule>) -> RuleAlerts {
         let texts = rule.clauses.iter().map(|clause| ClauseTexts::new(&rule, clause)).collect();
-        RuleAlerts { rule, texts, alerts: BTreeMap::new(), stopped_at_ms: None }
+        let alerts = BTreeMap::new();
+        RuleAlerts { rule, texts, alerts, stopped_at_ms: None, is_changed: false }
     }
 
     /// Takes over the alerts of the rule that this one replaces, severity by severity.
@@ -86,6 +89,7 @@ impl RuleAlerts {
         let limit = self.rule.limit;
         if limit > 0 && count > limit {
             self.alerts.clear();
+            self.is_changed = true;
             return Err(JudgeError::Limit { limit, count });
         }
         Ok(())
@@ -144,6 +148,7 @@ impl RuleAlerts {
                 clocks: Clocks::pending(at_ms),
             };
             self.alerts.insert(key.clone(), alert);
+            self.is_changed = true;
         }
     }
 
@@ -166,8 +171,10 @@ impl RuleAlerts {
         let clause = &self.rule.clauses[key.0];
         let Some(clocks) = alert.clocks.advance(evidence, clause, self.rule.dialect) else {
             self.alerts.remove(key);
+            self.is_changed = true;
             return;
         };
+        self.is_changed |= alert.clocks != clocks;
         alert.clocks = clocks;
         if let Some(finding) = finding
             && holds == Truth::True

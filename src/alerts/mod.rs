@@ -15,6 +15,7 @@ mod machine;
 mod notifiable;
 mod notifier;
 mod saved;
+mod state_file;
 pub mod template;
 #[cfg(test)]
 mod tests;

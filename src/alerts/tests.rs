@@ -1,12 +1,15 @@
 //! The state machine, one column per evaluation, a minute apart.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::alert::AlertState;
 use super::machine::{JudgeError, RuleAlerts};
 use super::notifiable::{NotifiableAlert, Sending};
 use super::saved::SavedAlerts;
+use super::state_file::StateFile;
 use super::texts::Surroundings;
+use crate::env::{Disk, Fault, SimDisk};
 use crate::rules::{AlertClause, AlertRule, Dialect, Ending, Finding, Numbers, Truth};
 use crate::series::Labels;
 
@@ -437,5 +440,72 @@ fn damaged_and_foreign_state_is_named() {
     ] {
         let error = SavedAlerts::decode(text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn state_is_kept_in_one_file_at_every_moment() {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::default());
+    let dir = PathBuf::from("data/alerts");
+    let (mut file, saved) = StateFile::open(Arc::clone(&disk), dir.clone());
+    assert!(saved.is_none());
+    let mut alerts = RuleAlerts::new(Arc::new(page(0, Ending::AtOnce)));
+    judge(&mut alerts, &[finding(0, series(), Truth::True, Truth::False)], START).unwrap();
+    for minute in 0..3 {
+        file.save(&SavedAlerts::collect(std::iter::once(&alerts), START + minute * MINUTE));
+    }
+    let names: Vec<_> = disk.list(&dir).unwrap().into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, ["alerts-00000003.json"]);
+    let (_, saved) = StateFile::open(Arc::clone(&disk), dir.clone());
+    assert_eq!(saved.unwrap().saved_at_ms, START + 2 * MINUTE);
+
+    let damaged = disk.create(&dir.join("alerts-00000007.json")).unwrap();
+    damaged.append(b"{\"version\":1,").unwrap();
+    let (mut file, saved) = StateFile::open(Arc::clone(&disk), dir.clone());
+    assert!(saved.is_none());
+    file.save(&SavedAlerts::collect(std::iter::once(&alerts), START));
+    assert!(StateFile::open(disk, dir).1.is_some());
+}
+
+/// Saves at START, then a minute later with trouble from the n-th call on; returns the calls made.
+fn save_with_trouble(trouble: impl Fn(&SimDisk)) -> (Arc<SimDisk>, u64, StateFile) {
+    let disk = Arc::new(SimDisk::new());
+    let (mut file, _) = StateFile::open(Arc::clone(&disk) as Arc<dyn Disk>, "alerts".into());
+    let save = |file: &mut StateFile, at_ms| {
+        file.save(&SavedAlerts::collect(std::iter::empty(), at_ms));
+    };
+    save(&mut file, START);
+    trouble(&disk);
+    let before = disk.calls();
+    save(&mut file, START + MINUTE);
+    (disk.clone(), disk.calls() - before, file)
+}
+
+#[test]
+fn whatever_fails_or_is_cut_off_one_state_can_be_read() {
+    let (_, calls, _) = save_with_trouble(|_| {});
+    for fault in [Fault::NoSpace, Fault::ShortWrite, Fault::Io] {
+        for after in 0..=calls {
+            for cuts_power in [false, true] {
+                let dir = Path::new("alerts");
+                let (disk, _, mut file) = save_with_trouble(|disk| disk.fail_after(after, fault));
+                disk.heal();
+                if cuts_power {
+                    disk.cut_power();
+                } else {
+                    file.save(&SavedAlerts::collect(std::iter::empty(), START + MINUTE));
+                    assert_eq!(disk.list(dir).unwrap().len(), 1);
+                }
+                let (mut file, saved) = StateFile::open(Arc::clone(&disk) as _, dir.into());
+                let saved_at_ms = saved.map(|saved| saved.saved_at_ms - START);
+                assert!(
+                    matches!(saved_at_ms, Some(0 | MINUTE)),
+                    "{fault:?} after {after} calls, power cut {cuts_power}: {saved_at_ms:?}"
+                );
+                file.save(&SavedAlerts::collect(std::iter::empty(), START + 2 * MINUTE));
+                let kept = disk.list(dir).unwrap();
+                assert_eq!(kept.len(), 1, "{fault:?} after {after} calls: {kept:?}");
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ pub struct RulesView {
 }
 
 /// One group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GroupView {
     /// Its name.
     pub name: String,
