@@ -70,17 +70,17 @@ impl StateFile {
     /// Writes the state. A failure is logged once, and tried again at the next change.
     pub(super) fn save(&mut self, saved: &SavedAlerts) {
         match self.write(&saved.encode()) {
-            Ok(()) if self.is_failing => {
-                self.is_failing = false;
-                info!(dir = %self.dir.display(), "The state of alerts is kept again.");
+            Ok(()) => {
+                if std::mem::take(&mut self.is_failing) {
+                    info!(dir = %self.dir.display(), "The state of alerts is kept again.");
+                }
             }
-            Ok(()) => {}
-            Err(error) if !self.is_failing => {
-                self.is_failing = true;
-                let dir = self.dir.display();
-                warn!(%dir, %error, "Cannot keep the state of alerts; a restart would begin anew.");
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    let dir = self.dir.display();
+                    warn!(%dir, %error, "Cannot keep the state of alerts; a restart would begin anew.");
+                }
             }
-            Err(_) => {}
         }
     }
 

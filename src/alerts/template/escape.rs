@@ -44,11 +44,8 @@ pub(super) fn js(text: &str) -> String {
                 escaped.push('\\');
                 escaped.push(c);
             }
-            '<' | '>' | '&' | '=' => {
-                write!(escaped, "\\u{:04X}", u32::from(c)).expect("a String takes everything")
-            }
-            c if c.is_control() => {
-                write!(escaped, "\\u{:04X}", u32::from(c)).expect("a String takes everything")
+            c if matches!(c, '<' | '>' | '&' | '=') || c.is_control() => {
+                write!(escaped, "\\u{:04X}", u32::from(c)).expect("a String takes everything");
             }
             c => escaped.push(c),
         }

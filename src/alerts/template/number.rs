@@ -20,9 +20,10 @@ pub(super) fn format_general(value: f64, precision: Option<usize>) -> String {
     };
     let (mantissa, exponent) = scientific.split_once('e').expect("Rust prints an exponent");
     let exponent: i32 = exponent.parse().expect("Rust prints a whole exponent");
-    let mantissa = match mantissa.contains('.') {
-        true => mantissa.trim_end_matches('0').trim_end_matches('.'),
-        false => mantissa,
+    let mantissa = if mantissa.contains('.') {
+        mantissa.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        mantissa
     };
     // Without a precision Go decides as if it were 6.
     let digits_max = precision.map_or(6, |digits| i32::try_from(digits).unwrap_or(i32::MAX));

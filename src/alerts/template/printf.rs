@@ -9,6 +9,7 @@ use super::value::{BoundedText, Value, too_long};
 const WIDTH_MAX: usize = 1_000;
 
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "these are the five flags of printf")]
 struct Directive {
     left: bool,
     plus: bool,
@@ -130,20 +131,22 @@ impl Directive {
                 _ => format_general(number, self.precision),
             }
         } else {
-            format_general(number, None).trim_start_matches('+').to_owned()
+            format_general(number, None)
         };
-        let text = if number == f64::INFINITY && !self.plus { format!("+{text}") } else { text };
         let text = if matches!(verb, 'E' | 'G') { text.to_uppercase() } else { text };
         self.signed(text)
     }
 
     /// Puts the sign that the flags ask for before a number that has none.
     fn signed(self, text: String) -> String {
-        match text.starts_with(['-', '+']) {
-            true => text,
-            false if self.plus => format!("+{text}"),
-            false if self.space => format!(" {text}"),
-            false => text,
+        if text.starts_with(['-', '+']) {
+            text
+        } else if self.plus {
+            format!("+{text}")
+        } else if self.space {
+            format!(" {text}")
+        } else {
+            text
         }
     }
 

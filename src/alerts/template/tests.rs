@@ -405,7 +405,7 @@ fn runs_are_bounded() {
         ("{{ .Nothing }}", "no field Nothing"),
         ("{{ index (query \"none\") 3 }}", "3 is out of range, there are 0"),
     ]);
-    let deep = format!("{}1{}", "{{ (".repeat(1) + &"(".repeat(500), ")".repeat(501) + " }}");
+    let deep = format!("{}1{}", "{{ (".to_owned() + &"(".repeat(500), ")".repeat(501) + " }}");
     assert!(expand_with(1.0, &deep).unwrap_err().contains("nested deeper than 64"));
     let deep = "{{ if true }}".repeat(500);
     assert!(expand_with(1.0, &deep).unwrap_err().contains("nested deeper than 64"));
