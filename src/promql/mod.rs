@@ -1,7 +1,8 @@
 //! PromQL: text to syntax tree, and syntax tree to answers.
 //!
 //! Entry points: [`parse`] for a whole expression, [`parse_prefix`] for one that stands inside a
-//! rule file, [`parse_selector`] for `match[]`; [`functions`] is the one table of functions.
+//! rule file, [`parse_selector`] for `match[]`; [`Engine`] evaluates what they return; [`functions`]
+//! is the one table of functions.
 //!
 //! Invariants: every node has a [`Span`](crate::lang::Span); no text makes the parser panic or
 //! overflow the stack; an [`Expr`] that `parse` returned is type-checked.
@@ -11,11 +12,13 @@
 mod ast;
 mod check;
 mod display;
-#[allow(dead_code, reason = "the evaluator calls it")]
 mod duration;
+mod engine;
+mod eval;
 mod features;
 mod functions;
 mod literal;
+mod numeric;
 mod parser;
 mod token;
 
@@ -25,6 +28,10 @@ pub use ast::{
     Subquery, TimeSpan, Unary, UnaryOp, ValueType, VectorMatching, VectorSelector,
 };
 pub use check::check;
+pub use engine::{
+    CancelToken, Engine, EngineOptions, QueryError, QueryOptions, QueryResult, QueryStats,
+    QueryValue, RangeQuery, Series, Value, VectorElement,
+};
 pub use features::{Features, UnknownFeature};
 pub use functions::{Function, function, functions};
 pub use literal::{quote, unquote};

@@ -9,17 +9,25 @@
 
 mod bounds;
 mod histogram;
+mod histogram_buckets;
+mod histogram_shape;
+mod histogram_sum;
 mod labels;
 mod matcher;
 mod number;
 mod points;
+mod sums;
 mod time;
 
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Histogram, HistogramKind, ResetHint, Span};
+pub use histogram_buckets::Bucket;
+pub use histogram_shape::NanObservations;
+pub use histogram_sum::{HistogramNotice, HistogramSum, MixedSchemas};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use number::{format_float, parse_float};
 pub use points::{HistogramPoint, Points};
+pub use sums::{Kahan, Mean};
 pub use time::{
     DurationError, TimeRange, format_duration, format_rfc3339, format_time_s, parse_duration,
 };

@@ -3,10 +3,30 @@
 //!
 //! One file per family; the table names what evaluates each.
 
+mod extended;
+mod histogram;
+mod info;
+mod label;
+mod math;
+mod over_time;
+mod rate;
+mod regression;
+mod scalar;
+mod time;
+
+use std::fmt;
+
+use super::ast::Call;
 use super::ast::ValueType::{self, Matrix, Scalar, String as Text, Vector};
+use super::engine::QueryError;
+use super::eval::{Aspect, Evaluated, Evaluator};
+use crate::series::Histogram;
+
+pub(super) use extended::interpolated;
+pub(super) use rate::Remarks;
 
 /// A PromQL function.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Function {
     /// Its name.
     pub name: &'static str,
@@ -21,6 +41,14 @@ pub struct Function {
     pub experimental: bool,
     /// What it gives, in a few words.
     pub doc: &'static str,
+    /// Evaluates a call of it.
+    pub(super) eval: Evaluate,
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl Function {
@@ -67,102 +95,115 @@ const fn define(
     args: &'static [ValueType],
     returns: ValueType,
     doc: &'static str,
+    eval: Evaluate,
 ) -> Function {
-    Function { name, args, variadic: 0, returns, experimental: false, doc }
+    Function { name, args, variadic: 0, returns, experimental: false, doc, eval }
+}
+
+type Evaluate = fn(&Evaluator<'_>, &Call) -> Result<Evaluated, QueryError>;
+
+fn seconds(time_ms: i64) -> f64 {
+    time_ms as f64 / 1000.0
+}
+
+/// An instant query has no step.
+fn step_seconds(ev: &Evaluator<'_>) -> f64 {
+    let times = ev.times();
+    if times.start_ms == times.end_ms { 0.0 } else { seconds(times.step_ms) }
 }
 
 #[rustfmt::skip]
 static FUNCTIONS: &[Function] = &[
-    define("abs", &[Vector], Vector, "absolute value"),
-    define("absent", &[Vector], Vector, "1 if the vector has no element"),
-    define("absent_over_time", &[Matrix], Vector, "1 if the range has no sample"),
-    define("acos", &[Vector], Vector, "arccosine, radians"),
-    define("acosh", &[Vector], Vector, "inverse hyperbolic cosine"),
-    define("asin", &[Vector], Vector, "arcsine, radians"),
-    define("asinh", &[Vector], Vector, "inverse hyperbolic sine"),
-    define("atan", &[Vector], Vector, "arctangent, radians"),
-    define("atanh", &[Vector], Vector, "inverse hyperbolic tangent"),
-    define("avg_over_time", &[Matrix], Vector, "mean of the samples"),
-    define("ceil", &[Vector], Vector, "rounded up to a whole number"),
-    define("changes", &[Matrix], Vector, "how often the value changed"),
-    define("clamp", &[Vector, Scalar, Scalar], Vector, "held between min and max"),
-    define("clamp_max", &[Vector, Scalar], Vector, "held at or below max"),
-    define("clamp_min", &[Vector, Scalar], Vector, "held at or above min"),
-    define("cos", &[Vector], Vector, "cosine of radians"),
-    define("cosh", &[Vector], Vector, "hyperbolic cosine"),
-    define("count_over_time", &[Matrix], Vector, "number of samples"),
-    define("day_of_month", &[Vector], Vector, "day of the month of a time, from 1, UTC").variadic(1),
-    define("day_of_week", &[Vector], Vector, "day of the week of a time, Sunday is 0, UTC").variadic(1),
-    define("day_of_year", &[Vector], Vector, "day of the year of a time, from 1, UTC").variadic(1),
-    define("days_in_month", &[Vector], Vector, "days of the month of a time, UTC").variadic(1),
-    define("deg", &[Vector], Vector, "radians to degrees"),
-    define("delta", &[Matrix], Vector, "difference between the ends of a gauge's range, extrapolated"),
-    define("deriv", &[Matrix], Vector, "slope per second by least squares"),
-    define("double_exponential_smoothing", &[Matrix, Scalar, Scalar], Vector, "smoothed value with trend; factors between 0 and 1").experimental(),
-    define("end", &[], Scalar, "end of the query, seconds").experimental(),
-    define("exp", &[Vector], Vector, "e to the power of the value"),
-    define("first_over_time", &[Matrix], Vector, "oldest sample"),
-    define("floor", &[Vector], Vector, "rounded down to a whole number"),
-    define("histogram_avg", &[Vector], Vector, "mean of a native histogram's observations"),
-    define("histogram_count", &[Vector], Vector, "number of a native histogram's observations"),
-    define("histogram_fraction", &[Scalar, Scalar, Vector], Vector, "estimated share of observations between two values"),
-    define("histogram_quantile", &[Scalar, Vector], Vector, "estimated quantile of a histogram, classic or native"),
-    define("histogram_quantiles", &[Vector, Text, Scalar, Scalar], Vector, "several estimated quantiles, each under a label").variadic(9).experimental(),
-    define("histogram_stddev", &[Vector], Vector, "estimated standard deviation of observations"),
-    define("histogram_stdvar", &[Vector], Vector, "estimated variance of observations"),
-    define("histogram_sum", &[Vector], Vector, "sum of a native histogram's observations"),
-    define("hour", &[Vector], Vector, "hour of the day of a time, UTC").variadic(1),
-    define("idelta", &[Matrix], Vector, "difference of the last two samples"),
-    define("increase", &[Matrix], Vector, "growth of a counter, extrapolated to the range"),
-    define("info", &[Vector, Vector], Vector, "adds the labels of info metrics").variadic(1).experimental(),
-    define("irate", &[Matrix], Vector, "rate per second of the last two samples"),
-    define("label_join", &[Vector, Text, Text, Text], Vector, "sets a label to the joined values of others").variadic(-1),
-    define("label_replace", &[Vector, Text, Text, Text, Text], Vector, "sets a label from a regular expression's groups"),
-    define("last_over_time", &[Matrix], Vector, "newest sample"),
-    define("ln", &[Vector], Vector, "natural logarithm"),
-    define("log10", &[Vector], Vector, "decimal logarithm"),
-    define("log2", &[Vector], Vector, "binary logarithm"),
-    define("mad_over_time", &[Matrix], Vector, "median absolute deviation").experimental(),
-    define("max_of", &[Scalar, Scalar], Scalar, "larger of two scalars").experimental(),
-    define("max_over_time", &[Matrix], Vector, "largest sample"),
-    define("min_of", &[Scalar, Scalar], Scalar, "smaller of two scalars").experimental(),
-    define("min_over_time", &[Matrix], Vector, "smallest sample"),
-    define("minute", &[Vector], Vector, "minute of the hour of a time, UTC").variadic(1),
-    define("month", &[Vector], Vector, "month of a time, from 1, UTC").variadic(1),
-    define("pi", &[], Scalar, "3.14159…"),
-    define("predict_linear", &[Matrix, Scalar], Vector, "value in so many seconds, by least squares"),
-    define("present_over_time", &[Matrix], Vector, "1 for every series with a sample"),
-    define("quantile_over_time", &[Scalar, Matrix], Vector, "quantile of the samples"),
-    define("rad", &[Vector], Vector, "degrees to radians"),
-    define("range", &[], Scalar, "end minus start of the query, seconds").experimental(),
-    define("rate", &[Matrix], Vector, "growth of a counter per second, extrapolated to the range"),
-    define("resets", &[Matrix], Vector, "how often a counter was reset"),
-    define("round", &[Vector, Scalar], Vector, "rounded to the nearest multiple").variadic(1),
-    define("scalar", &[Vector], Scalar, "the value of a vector with one element, else NaN"),
-    define("sgn", &[Vector], Vector, "-1, 0 or 1 by the sign"),
-    define("sin", &[Vector], Vector, "sine of radians"),
-    define("sinh", &[Vector], Vector, "hyperbolic sine"),
-    define("sort", &[Vector], Vector, "sorted by value, ascending"),
-    define("sort_by_label", &[Vector, Text], Vector, "sorted by labels, ascending").variadic(-1).experimental(),
-    define("sort_by_label_desc", &[Vector, Text], Vector, "sorted by labels, descending").variadic(-1).experimental(),
-    define("sort_desc", &[Vector], Vector, "sorted by value, descending"),
-    define("sqrt", &[Vector], Vector, "square root"),
-    define("start", &[], Scalar, "start of the query, seconds").experimental(),
-    define("start_timestamp", &[Vector], Vector, "start timestamp of each sample, seconds").experimental(),
-    define("stddev_over_time", &[Matrix], Vector, "standard deviation of the samples"),
-    define("stdvar_over_time", &[Matrix], Vector, "variance of the samples"),
-    define("step", &[], Scalar, "step of the query, seconds").experimental(),
-    define("sum_over_time", &[Matrix], Vector, "sum of the samples"),
-    define("tan", &[Vector], Vector, "tangent of radians"),
-    define("tanh", &[Vector], Vector, "hyperbolic tangent"),
-    define("time", &[], Scalar, "time of the evaluation, seconds"),
-    define("timestamp", &[Vector], Vector, "time of each sample, seconds"),
-    define("ts_of_first_over_time", &[Matrix], Vector, "time of the oldest sample").experimental(),
-    define("ts_of_last_over_time", &[Matrix], Vector, "time of the newest sample").experimental(),
-    define("ts_of_max_over_time", &[Matrix], Vector, "time of the largest sample").experimental(),
-    define("ts_of_min_over_time", &[Matrix], Vector, "time of the smallest sample").experimental(),
-    define("vector", &[Scalar], Vector, "scalar as a vector without labels"),
-    define("year", &[Vector], Vector, "year of a time, UTC").variadic(1),
+    define("abs", &[Vector], Vector, "absolute value", |e, c| math::each(e, c, f64::abs)),
+    define("absent", &[Vector], Vector, "1 if the vector has no element", over_time::absent),
+    define("absent_over_time", &[Matrix], Vector, "1 if the range has no sample", over_time::absent_over_time),
+    define("acos", &[Vector], Vector, "arccosine, radians", |e, c| math::each(e, c, f64::acos)),
+    define("acosh", &[Vector], Vector, "inverse hyperbolic cosine", |e, c| math::each(e, c, f64::acosh)),
+    define("asin", &[Vector], Vector, "arcsine, radians", |e, c| math::each(e, c, f64::asin)),
+    define("asinh", &[Vector], Vector, "inverse hyperbolic sine", |e, c| math::each(e, c, f64::asinh)),
+    define("atan", &[Vector], Vector, "arctangent, radians", |e, c| math::each(e, c, f64::atan)),
+    define("atanh", &[Vector], Vector, "inverse hyperbolic tangent", |e, c| math::each(e, c, f64::atanh)),
+    define("avg_over_time", &[Matrix], Vector, "mean of the samples", |e, c| over_time::sum(e, c, true)),
+    define("ceil", &[Vector], Vector, "rounded up to a whole number", |e, c| math::each(e, c, f64::ceil)),
+    define("changes", &[Matrix], Vector, "how often the value changed", |e, c| rate::count_pairs(e, c, false)),
+    define("clamp", &[Vector, Scalar, Scalar], Vector, "held between min and max", |e, c| math::clamp(e, c, Some(1), Some(2))),
+    define("clamp_max", &[Vector, Scalar], Vector, "held at or below max", |e, c| math::clamp(e, c, None, Some(1))),
+    define("clamp_min", &[Vector, Scalar], Vector, "held at or above min", |e, c| math::clamp(e, c, Some(1), None)),
+    define("cos", &[Vector], Vector, "cosine of radians", |e, c| math::each(e, c, f64::cos)),
+    define("cosh", &[Vector], Vector, "hyperbolic cosine", |e, c| math::each(e, c, f64::cosh)),
+    define("count_over_time", &[Matrix], Vector, "number of samples", |e, c| over_time::any(e, c, |v| v.len() as f64)),
+    define("day_of_month", &[Vector], Vector, "day of the month of a time, from 1, UTC", |e, c| time::civil(e, c, |t| f64::from(t.day))).variadic(1),
+    define("day_of_week", &[Vector], Vector, "day of the week of a time, Sunday is 0, UTC", |e, c| time::civil(e, c, |t| f64::from(t.weekday))).variadic(1),
+    define("day_of_year", &[Vector], Vector, "day of the year of a time, from 1, UTC", |e, c| time::civil(e, c, |t| f64::from(t.day_of_year))).variadic(1),
+    define("days_in_month", &[Vector], Vector, "days of the month of a time, UTC", |e, c| time::civil(e, c, |t| f64::from(time::days_in_month(t.year, t.month)))).variadic(1),
+    define("deg", &[Vector], Vector, "radians to degrees", |e, c| math::each(e, c, f64::to_degrees)),
+    define("delta", &[Matrix], Vector, "difference between the ends of a gauge's range, extrapolated", |e, c| rate::extrapolated(e, c, rate::DELTA)),
+    define("deriv", &[Matrix], Vector, "slope per second by least squares", regression::deriv),
+    define("double_exponential_smoothing", &[Matrix, Scalar, Scalar], Vector, "smoothed value with trend; factors between 0 and 1", regression::smoothing).experimental(),
+    define("end", &[], Scalar, "end of the query, seconds", |e, _| math::scalar(e, |_| seconds(e.times().end_ms))).experimental(),
+    define("exp", &[Vector], Vector, "e to the power of the value", |e, c| math::each(e, c, f64::exp)),
+    define("first_over_time", &[Matrix], Vector, "oldest sample", |e, c| over_time::end(e, c, false)),
+    define("floor", &[Vector], Vector, "rounded down to a whole number", |e, c| math::each(e, c, f64::floor)),
+    define("histogram_avg", &[Vector], Vector, "mean of a native histogram's observations", |e, c| histogram::each(e, c, |h| h.sum / h.count)),
+    define("histogram_count", &[Vector], Vector, "number of a native histogram's observations", |e, c| histogram::each(e, c, |h| h.count)),
+    define("histogram_fraction", &[Scalar, Scalar, Vector], Vector, "estimated share of observations between two values", histogram::fraction),
+    define("histogram_quantile", &[Scalar, Vector], Vector, "estimated quantile of a histogram, classic or native", histogram::quantile),
+    define("histogram_quantiles", &[Vector, Text, Scalar, Scalar], Vector, "several estimated quantiles, each under a label", histogram::quantiles).variadic(9).experimental(),
+    define("histogram_stddev", &[Vector], Vector, "estimated standard deviation of observations", |e, c| histogram::each(e, c, |h| h.variance().sqrt())),
+    define("histogram_stdvar", &[Vector], Vector, "estimated variance of observations", |e, c| histogram::each(e, c, Histogram::variance)),
+    define("histogram_sum", &[Vector], Vector, "sum of a native histogram's observations", |e, c| histogram::each(e, c, |h| h.sum)),
+    define("hour", &[Vector], Vector, "hour of the day of a time, UTC", |e, c| time::civil(e, c, |t| f64::from(t.second_of_day / 3600))).variadic(1),
+    define("idelta", &[Matrix], Vector, "difference of the last two samples", |e, c| rate::last_two(e, c, rate::IDELTA)),
+    define("increase", &[Matrix], Vector, "growth of a counter, extrapolated to the range", |e, c| rate::extrapolated(e, c, rate::INCREASE)),
+    define("info", &[Vector, Vector], Vector, "adds the labels of info metrics", info::info).variadic(1).experimental(),
+    define("irate", &[Matrix], Vector, "rate per second of the last two samples", |e, c| rate::last_two(e, c, rate::IRATE)),
+    define("label_join", &[Vector, Text, Text, Text], Vector, "sets a label to the joined values of others", label::join).variadic(-1),
+    define("label_replace", &[Vector, Text, Text, Text, Text], Vector, "sets a label from a regular expression's groups", label::replace),
+    define("last_over_time", &[Matrix], Vector, "newest sample", |e, c| over_time::end(e, c, true)),
+    define("ln", &[Vector], Vector, "natural logarithm", |e, c| math::each(e, c, f64::ln)),
+    define("log10", &[Vector], Vector, "decimal logarithm", |e, c| math::each(e, c, f64::log10)),
+    define("log2", &[Vector], Vector, "binary logarithm", |e, c| math::each(e, c, f64::log2)),
+    define("mad_over_time", &[Matrix], Vector, "median absolute deviation", |e, c| over_time::floats(e, c, over_time::median_deviation)).experimental(),
+    define("max_of", &[Scalar, Scalar], Scalar, "larger of two scalars", |e, c| math::of_two(e, c, math::go_max)).experimental(),
+    define("max_over_time", &[Matrix], Vector, "largest sample", |e, c| over_time::extreme(e, c, |a, b| a > b)),
+    define("min_of", &[Scalar, Scalar], Scalar, "smaller of two scalars", |e, c| math::of_two(e, c, math::go_min)).experimental(),
+    define("min_over_time", &[Matrix], Vector, "smallest sample", |e, c| over_time::extreme(e, c, |a, b| a < b)),
+    define("minute", &[Vector], Vector, "minute of the hour of a time, UTC", |e, c| time::civil(e, c, |t| f64::from(t.second_of_day / 60 % 60))).variadic(1),
+    define("month", &[Vector], Vector, "month of a time, from 1, UTC", |e, c| time::civil(e, c, |t| f64::from(t.month))).variadic(1),
+    define("pi", &[], Scalar, "3.14159…", |e, _| math::scalar(e, |_| std::f64::consts::PI)),
+    define("predict_linear", &[Matrix, Scalar], Vector, "value in so many seconds, by least squares", regression::predict_linear),
+    define("present_over_time", &[Matrix], Vector, "1 for every series with a sample", |e, c| over_time::any(e, c, |_| 1.0)),
+    define("quantile_over_time", &[Scalar, Matrix], Vector, "quantile of the samples", over_time::quantile_over_time),
+    define("rad", &[Vector], Vector, "degrees to radians", |e, c| math::each(e, c, f64::to_radians)),
+    define("range", &[], Scalar, "end minus start of the query, seconds", |e, _| math::scalar(e, |_| seconds(e.times().end_ms - e.times().start_ms))).experimental(),
+    define("rate", &[Matrix], Vector, "growth of a counter per second, extrapolated to the range", |e, c| rate::extrapolated(e, c, rate::RATE)),
+    define("resets", &[Matrix], Vector, "how often a counter was reset", |e, c| rate::count_pairs(e, c, true)),
+    define("round", &[Vector, Scalar], Vector, "rounded to the nearest multiple", math::round).variadic(1),
+    define("scalar", &[Vector], Scalar, "the value of a vector with one element, else NaN", scalar::of_vector),
+    define("sgn", &[Vector], Vector, "-1, 0 or 1 by the sign", |e, c| math::each(e, c, math::sgn)),
+    define("sin", &[Vector], Vector, "sine of radians", |e, c| math::each(e, c, f64::sin)),
+    define("sinh", &[Vector], Vector, "hyperbolic sine", |e, c| math::each(e, c, f64::sinh)),
+    define("sort", &[Vector], Vector, "sorted by value, ascending", |e, c| label::sort_by_value(e, c, false)),
+    define("sort_by_label", &[Vector, Text], Vector, "sorted by labels, ascending", |e, c| label::sort(e, c, false)).variadic(-1).experimental(),
+    define("sort_by_label_desc", &[Vector, Text], Vector, "sorted by labels, descending", |e, c| label::sort(e, c, true)).variadic(-1).experimental(),
+    define("sort_desc", &[Vector], Vector, "sorted by value, descending", |e, c| label::sort_by_value(e, c, true)),
+    define("sqrt", &[Vector], Vector, "square root", |e, c| math::each(e, c, f64::sqrt)),
+    define("start", &[], Scalar, "start of the query, seconds", |e, _| math::scalar(e, |_| seconds(e.times().start_ms))).experimental(),
+    define("start_timestamp", &[Vector], Vector, "start timestamp of each sample, seconds", |e, c| time::of_samples(e, c, Aspect::Start)).experimental(),
+    define("stddev_over_time", &[Matrix], Vector, "standard deviation of the samples", |e, c| over_time::floats(e, c, |v| over_time::variance(v).sqrt())),
+    define("stdvar_over_time", &[Matrix], Vector, "variance of the samples", |e, c| over_time::floats(e, c, over_time::variance)),
+    define("step", &[], Scalar, "step of the query, seconds", |e, _| math::scalar(e, |_| step_seconds(e))).experimental(),
+    define("sum_over_time", &[Matrix], Vector, "sum of the samples", |e, c| over_time::sum(e, c, false)),
+    define("tan", &[Vector], Vector, "tangent of radians", |e, c| math::each(e, c, f64::tan)),
+    define("tanh", &[Vector], Vector, "hyperbolic tangent", |e, c| math::each(e, c, f64::tanh)),
+    define("time", &[], Scalar, "time of the evaluation, seconds", |e, _| math::scalar(e, |time_ms| time_ms as f64 / 1000.0)),
+    define("timestamp", &[Vector], Vector, "time of each sample, seconds", |e, c| time::of_samples(e, c, Aspect::Time)),
+    define("ts_of_first_over_time", &[Matrix], Vector, "time of the oldest sample", |e, c| over_time::any(e, c, |v| over_time::time_of_end(v, false))).experimental(),
+    define("ts_of_last_over_time", &[Matrix], Vector, "time of the newest sample", |e, c| over_time::any(e, c, |v| over_time::time_of_end(v, true))).experimental(),
+    define("ts_of_max_over_time", &[Matrix], Vector, "time of the largest sample", |e, c| over_time::floats(e, c, |v| over_time::time_of_extreme(v, |a, b| a >= b))).experimental(),
+    define("ts_of_min_over_time", &[Matrix], Vector, "time of the smallest sample", |e, c| over_time::floats(e, c, |v| over_time::time_of_extreme(v, |a, b| a <= b))).experimental(),
+    define("vector", &[Scalar], Vector, "scalar as a vector without labels", scalar::to_vector),
+    define("year", &[Vector], Vector, "year of a time, UTC", |e, c| time::civil(e, c, |t| t.year as f64)).variadic(1),
 ];
 
 #[cfg(test)]

@@ -1,0 +1,453 @@
+//! Evaluation: series by series, each over all steps of the query at once.
+//!
+//! An instant query is a range of one step. A node's value is a set of [`Row`]s, one per series,
+//! each a [`Column`] with a place for every step; scalars are one float per step. Nothing is done
+//! step by step that can be done once: labels are built once per series, groups and matches are
+//! found once, and windows slide over a series' samples.
+
+mod aggregate;
+mod binary;
+mod column;
+mod notes;
+mod pick;
+mod ranges;
+mod select;
+mod smoothed;
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use crate::env::Clock;
+use crate::lang::{Source, Span};
+use crate::series::{Labels, METRIC_NAME, Points};
+use crate::store::Snapshot;
+
+use super::ast::{At, Call, Expr, TimeSpan, UnaryOp, ValueType};
+use super::duration::QuerySpan;
+use super::engine::{
+    EngineOptions, QueryError, QueryOptions, QueryStats, QueryValue, RangeQuery, Series, Value,
+    VectorElement,
+};
+use super::features::Features;
+
+pub(super) use column::{ABSENT, Column, Row, histogram_cost, merge_equal_labels};
+pub(super) use notes::{Level, Tally, for_metric, short};
+pub(super) use ranges::{Ranges, View};
+pub(super) use select::Aspect;
+
+/// Evenly spaced times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    pub(super) start_ms: i64,
+    pub(super) step_ms: i64,
+    pub(super) count: usize,
+}
+
+impl Steps {
+    fn new(start_ms: i64, end_ms: i64, step_ms: i64) -> Steps {
+        let count = if end_ms < start_ms {
+            0
+        } else {
+            usize::try_from(end_ms.abs_diff(start_ms) / step_ms.unsigned_abs() + 1)
+                .unwrap_or(usize::MAX)
+        };
+        Steps { start_ms, step_ms, count }
+    }
+
+    pub(super) fn time_ms(self, step: usize) -> i64 {
+        self.start_ms.saturating_add((step as i64).saturating_mul(self.step_ms))
+    }
+
+    pub(super) fn times_ms(self) -> impl Iterator<Item = i64> {
+        (0..self.count).map(move |step| self.time_ms(step))
+    }
+
+    fn last_ms(self) -> i64 {
+        self.time_ms(self.count.saturating_sub(1))
+    }
+}
+
+/// What holds for a whole query, at whatever depth.
+pub(super) struct Query<'q> {
+    snapshot: &'q Snapshot,
+    engine: &'q EngineOptions,
+    options: &'q QueryOptions,
+    times: RangeQuery,
+    clock: &'q dyn Clock,
+    deadline: Duration,
+    held: Cell<usize>,
+    stats: Cell<QueryStats>,
+    notes: RefCell<notes::Notes>,
+}
+
+impl<'q> Query<'q> {
+    pub(super) fn new(
+        snapshot: &'q Snapshot,
+        engine: &'q EngineOptions,
+        options: &'q QueryOptions,
+        times: RangeQuery,
+        clock: &'q dyn Clock,
+        deadline: Duration,
+    ) -> Query<'q> {
+        Query {
+            snapshot,
+            engine,
+            options,
+            times,
+            clock,
+            deadline,
+            held: Cell::new(0),
+            stats: Cell::default(),
+            notes: RefCell::default(),
+        }
+    }
+
+    /// Returns warnings and infos.
+    pub(super) fn notes(&self) -> (Vec<String>, Vec<String>) {
+        let source = self.options.text.as_ref().map(|text| Source { name: "query", text });
+        let notes = self.notes.borrow();
+        (notes.texts(Level::Warning, source), notes.texts(Level::Info, source))
+    }
+
+    pub(super) fn stats(&self) -> QueryStats {
+        self.stats.get()
+    }
+
+    fn lookback_ms(&self) -> i64 {
+        self.options.lookback_ms.unwrap_or(self.engine.lookback_ms)
+    }
+
+    /// Fails if the query must not go on.
+    fn check(&self) -> Result<(), QueryError> {
+        if self.options.cancel.is_canceled() {
+            return Err(QueryError::Canceled);
+        }
+        if self.clock.elapsed() > self.deadline { Err(QueryError::Timeout) } else { Ok(()) }
+    }
+
+    /// Counts samples that are held now, until [`Query::release`].
+    fn hold(&self, samples: usize) -> Result<(), QueryError> {
+        let held = self.held.get() + samples;
+        self.held.set(held);
+        let mut stats = self.stats.get();
+        stats.samples_peak = stats.samples_peak.max(held);
+        self.stats.set(stats);
+        let limit = self.engine.max_samples;
+        if held > limit { Err(QueryError::TooManySamples { limit }) } else { Ok(()) }
+    }
+
+    fn release(&self, samples: usize) {
+        self.held.set(self.held.get().saturating_sub(samples));
+    }
+
+    fn count_read(&self, samples: usize) {
+        let mut stats = self.stats.get();
+        stats.samples_read += samples;
+        stats.series_read += 1;
+        self.stats.set(stats);
+    }
+
+    fn span(&self) -> QuerySpan {
+        let range_ms = self.times.end_ms.saturating_sub(self.times.start_ms);
+        QuerySpan { step_ms: if range_ms == 0 { 0 } else { self.times.step_ms }, range_ms }
+    }
+}
+
+/// The value of an expression over the steps of its evaluator.
+#[derive(Debug)]
+pub(super) enum Evaluated {
+    /// One number for each step.
+    Scalar(Vec<f64>),
+    Vector(Vec<Row>),
+    Text(String),
+}
+
+impl Evaluated {
+    fn cost(&self) -> usize {
+        match self {
+            Evaluated::Scalar(values) => values.len(),
+            Evaluated::Vector(rows) => rows.iter().map(|row| row.column.cost()).sum(),
+            Evaluated::Text(_) => 0,
+        }
+    }
+}
+
+type Answer<T> = Result<T, QueryError>;
+
+/// Evaluates an instant query.
+pub(super) fn instant(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
+    let time_ms = query.times.start_ms;
+    let evaluator = Evaluator { query, steps: Steps { start_ms: time_ms, step_ms: 1, count: 1 } };
+    if expr.value_type() == ValueType::Matrix {
+        return Ok(QueryValue::Matrix(evaluator.matrix(expr)?));
+    }
+    Ok(match evaluator.eval(expr)? {
+        Evaluated::Scalar(values) => QueryValue::Scalar { time_ms, value: values[0] },
+        Evaluated::Text(value) => QueryValue::String { time_ms, value },
+        Evaluated::Vector(rows) => QueryValue::Vector(
+            evaluator
+                .finish(rows)?
+                .into_iter()
+                .filter_map(|row| {
+                    let value = row.column.get(0)?;
+                    Some(VectorElement { labels: row.labels, time_ms, value })
+                })
+                .collect(),
+        ),
+    })
+}
+
+/// Evaluates a range query.
+pub(super) fn range(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
+    let RangeQuery { start_ms, end_ms, step_ms } = query.times;
+    let evaluator = Evaluator { query, steps: Steps::new(start_ms, end_ms, step_ms) };
+    query.hold(0)?;
+    let rows = match evaluator.eval(expr)? {
+        Evaluated::Scalar(values) => {
+            let column = Column::of_floats(values);
+            vec![Row { labels: Labels::empty(), drop_name: false, column }]
+        }
+        Evaluated::Vector(rows) => evaluator.finish(rows)?,
+        Evaluated::Text(_) => Vec::new(),
+    };
+    Ok(QueryValue::Matrix(evaluator.series(rows)))
+}
+
+/// Evaluates expressions over certain steps; a subquery has one of its own.
+pub(super) struct Evaluator<'q> {
+    query: &'q Query<'q>,
+    pub(super) steps: Steps,
+}
+
+impl<'q> Evaluator<'q> {
+    /// Evaluates an expression that is no range of values.
+    pub(super) fn eval(&self, expr: &Expr) -> Answer<Evaluated> {
+        self.query.check()?;
+        let held = self.query.held.get();
+        let value = if self.steps.count > 1 && self.is_step_invariant(expr) {
+            let mut once = self.at_first_step().eval(expr)?;
+            match &mut once {
+                Evaluated::Scalar(values) => values.resize(self.steps.count, values[0]),
+                Evaluated::Vector(rows) => column::spread(rows, self.steps.count),
+                Evaluated::Text(_) => {}
+            }
+            once
+        } else {
+            self.eval_node(expr)?
+        };
+        self.query.held.set(held);
+        self.query.hold(value.cost())?;
+        Ok(value)
+    }
+
+    fn eval_node(&self, expr: &Expr) -> Answer<Evaluated> {
+        let count = self.steps.count;
+        match expr {
+            Expr::Number(number) => Ok(Evaluated::Scalar(vec![number.value; count])),
+            Expr::String(string) => Ok(Evaluated::Text(string.value.clone())),
+            Expr::Vector(selector) => self.select(selector).map(Evaluated::Vector),
+            Expr::Matrix(_) | Expr::Subquery(_) => Err(QueryError::Execution(
+                "a range of values is only allowed as an argument of a function".to_owned(),
+            )),
+            Expr::Paren(paren) => self.eval(&paren.expr),
+            Expr::Unary(unary) => {
+                let value = self.eval(&unary.expr)?;
+                if unary.op == UnaryOp::Minus { self.negate(value) } else { Ok(value) }
+            }
+            Expr::Binary(binary) => self.binary(binary),
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate).map(Evaluated::Vector),
+            Expr::Call(call) => (call.function.eval)(self, call),
+        }
+    }
+
+    fn negate(&self, value: Evaluated) -> Answer<Evaluated> {
+        match value {
+            Evaluated::Scalar(values) => {
+                Ok(Evaluated::Scalar(values.into_iter().map(|value| -value).collect()))
+            }
+            Evaluated::Vector(mut rows) => {
+                for row in &mut rows {
+                    self.drop_name(row);
+                    let histograms = std::mem::take(&mut row.column.histograms);
+                    row.column.map_floats(|_, value| -value);
+                    let negated = |histogram: std::sync::Arc<_>| {
+                        std::sync::Arc::new(crate::series::Histogram::scaled(&histogram, -1.0))
+                    };
+                    row.column.histograms =
+                        histograms.into_iter().map(|histogram| histogram.map(negated)).collect();
+                }
+                if !self.features().delayed_name_removal {
+                    rows = merge_equal_labels(rows)?;
+                }
+                Ok(Evaluated::Vector(rows))
+            }
+            text @ Evaluated::Text(_) => Ok(text),
+        }
+    }
+
+    /// Evaluates a vector.
+    pub(super) fn vector(&self, expr: &Expr) -> Answer<Vec<Row>> {
+        match self.eval(expr)? {
+            Evaluated::Vector(rows) => Ok(rows),
+            Evaluated::Scalar(_) | Evaluated::Text(_) => Err(wrong_type(expr)),
+        }
+    }
+
+    /// Evaluates a scalar: one number for each step.
+    pub(super) fn scalar(&self, expr: &Expr) -> Answer<Vec<f64>> {
+        match self.eval(expr)? {
+            Evaluated::Scalar(values) => Ok(values),
+            Evaluated::Vector(_) | Evaluated::Text(_) => Err(wrong_type(expr)),
+        }
+    }
+
+    /// Returns the text of a string.
+    pub(super) fn text(&self, expr: &Expr) -> Answer<String> {
+        match self.eval(expr)? {
+            Evaluated::Text(text) => Ok(text),
+            Evaluated::Scalar(_) | Evaluated::Vector(_) => Err(wrong_type(expr)),
+        }
+    }
+
+    pub(super) fn features(&self) -> Features {
+        self.query.engine.features
+    }
+
+    pub(super) fn times(&self) -> RangeQuery {
+        self.query.times
+    }
+
+    /// Returns whether the whole query has one step, so that the order of a vector is kept.
+    pub(super) fn is_instant(&self) -> bool {
+        self.steps.count == 1
+    }
+
+    pub(super) fn check(&self) -> Answer<()> {
+        self.query.check()
+    }
+
+    pub(super) fn note(&self, level: Level, text: impl Into<String>, span: Span) {
+        self.query.notes.borrow_mut().add(level, text.into(), span, None);
+    }
+
+    pub(super) fn note_tally(&self, text: String, span: Span, tally: Tally) {
+        self.query.notes.borrow_mut().add(Level::Info, text, span, Some(tally));
+    }
+
+    /// Notes that a row loses its name: now, or at the end.
+    pub(super) fn drop_name(&self, row: &mut Row) {
+        row.drop_name = true;
+        if !self.features().delayed_name_removal {
+            row.labels = without_metadata(&row.labels);
+        }
+    }
+
+    /// A function that drops names has changed these rows: puts equal ones together.
+    pub(super) fn renamed(&self, rows: Vec<Row>) -> Answer<Vec<Row>> {
+        if self.features().delayed_name_removal { Ok(rows) } else { merge_equal_labels(rows) }
+    }
+
+    /// Removes the names that were to go at the end, and rows without a value.
+    fn finish(&self, mut rows: Vec<Row>) -> Answer<Vec<Row>> {
+        rows.retain(|row| !row.column.is_empty());
+        if !self.features().delayed_name_removal {
+            return Ok(rows);
+        }
+        for row in rows.iter_mut().filter(|row| row.drop_name) {
+            row.labels = without_metadata(&row.labels);
+        }
+        merge_equal_labels(rows)
+    }
+
+    fn series(&self, rows: Vec<Row>) -> Vec<Series> {
+        let mut series: Vec<Series> = rows
+            .into_iter()
+            .map(|row| Series { points: self.points(&row.column), labels: row.labels })
+            .filter(|series| !series.points.is_empty())
+            .collect();
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        series
+    }
+
+    /// Returns the values with their times.
+    fn points(&self, column: &Column) -> Points {
+        let mut points = Points::default();
+        for (step, time_ms) in self.steps.times_ms().enumerate() {
+            match column.get(step) {
+                None => {}
+                Some(Value::Float(value)) => points.push(time_ms, value, 0),
+                Some(Value::Histogram(histogram)) => {
+                    points.histograms.push(crate::series::HistogramPoint {
+                        time_ms,
+                        start_ms: 0,
+                        histogram,
+                    });
+                }
+            }
+        }
+        points
+    }
+
+    fn at_first_step(&self) -> Evaluator<'q> {
+        Evaluator { query: self.query, steps: Steps { count: 1, ..self.steps } }
+    }
+
+    fn at_ms(&self, at: At) -> i64 {
+        match at {
+            At::Time(time_ms) => time_ms,
+            At::Start => self.query.times.start_ms,
+            At::End => self.query.times.end_ms,
+        }
+    }
+
+    fn length_ms(&self, span: &TimeSpan, positive: bool) -> Answer<i64> {
+        span.resolve(self.query.span(), positive)
+            .map_err(|diagnostic| QueryError::Parse(vec![diagnostic]))
+    }
+
+    /// Returns whether the value is the same at every step, and costs something.
+    fn is_step_invariant(&self, expr: &Expr) -> bool {
+        !matches!(expr.without_parens(), Expr::Number(_) | Expr::String(_)) && is_invariant(expr)
+    }
+}
+
+/// Functions that see the time of evaluation.
+const TIME_DEPENDENT: [&str; 13] = [
+    "time", "timestamp", "start_timestamp", "predict_linear", "days_in_month", "day_of_month",
+    "day_of_week", "day_of_year", "hour", "minute", "month", "year", "absent_over_time",
+];
+
+fn is_invariant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::String(_) => true,
+        Expr::Vector(selector) => selector.at.is_some(),
+        Expr::Matrix(selector) => selector.vector.at.is_some(),
+        Expr::Subquery(subquery) => subquery.at.is_some(),
+        Expr::Call(Call { function, args, .. }) => {
+            let pinned_selector =
+                || matches!(args.first().map(Expr::without_parens), Some(Expr::Vector(_)));
+            let time_dependent = TIME_DEPENDENT.contains(&function.name)
+                && !(function.name == "timestamp" && pinned_selector());
+            !time_dependent && args.iter().all(is_invariant)
+        }
+        Expr::Paren(_) | Expr::Unary(_) | Expr::Binary(_) | Expr::Aggregate(_) => {
+            expr.children().into_iter().all(is_invariant)
+        }
+    }
+}
+
+fn wrong_type(expr: &Expr) -> QueryError {
+    QueryError::Execution(format!("the type of `{expr}` does not fit its place"))
+}
+
+/// Returns the labels without the name, and without the type and unit that belong to it.
+pub(super) fn without_metadata(labels: &Labels) -> Labels {
+    if is_metadata_free(labels) { labels.clone() } else { labels.without(&METADATA_LABELS) }
+}
+
+/// The labels that say what a metric is; they go with its name.
+pub(super) const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
+fn is_metadata_free(labels: &Labels) -> bool {
+    METADATA_LABELS.iter().all(|name| labels.get(name).is_none())
+}

@@ -1,0 +1,170 @@
+//! Selectors: the newest sample at each step.
+
+use crate::promql::ast::{At, RangeMode, TimeSpan, VectorSelector};
+use crate::promql::engine::Value;
+use crate::series::{Matcher, Points, TimeRange, is_stale};
+use crate::store::SelectedSeries;
+
+use super::{Answer, Column, Evaluator, Row};
+
+/// Where a selector looks, seen from a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    at_ms: Option<i64>,
+    offset_ms: i64,
+}
+
+impl Look {
+    pub(super) fn new(at_ms: Option<i64>, offset_ms: i64) -> Look {
+        Look { at_ms, offset_ms }
+    }
+
+    /// Returns the time at which is looked, for a step at `time_ms`.
+    pub(super) fn from(self, time_ms: i64) -> i64 {
+        self.at_ms.unwrap_or(time_ms).saturating_sub(self.offset_ms)
+    }
+}
+
+/// What is known of the sample that a step sees.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::promql) enum Aspect {
+    Value,
+    /// Its time, in seconds.
+    Time,
+    /// Its start timestamp, in seconds.
+    Start,
+}
+
+impl Evaluator<'_> {
+    pub(super) fn look(&self, selector: &VectorSelector) -> Answer<Look> {
+        let at_ms = selector.at.map(|at| self.at_ms(at));
+        Ok(Look { at_ms, offset_ms: self.length_ms(&selector.offset, false)? })
+    }
+
+    /// Evaluates a selector without a range.
+    pub(super) fn select(&self, selector: &VectorSelector) -> Answer<Vec<Row>> {
+        if selector.mode == RangeMode::Smoothed {
+            return self.select_smoothed(selector);
+        }
+        self.select_aspect(selector, Aspect::Value)
+    }
+
+    /// Evaluates a selector to its samples' values or times.
+    pub(in crate::promql) fn select_aspect(
+        &self,
+        selector: &VectorSelector,
+        aspect: Aspect,
+    ) -> Answer<Vec<Row>> {
+        self.newest_rows(&selector.all_matchers(), self.look(selector)?, aspect)
+    }
+
+    /// Evaluates info series to the times, in seconds, of their samples.
+    pub(in crate::promql) fn info_times(
+        &self,
+        matchers: &[Matcher],
+        at: Option<At>,
+        offsets: &[TimeSpan],
+    ) -> Answer<Vec<Row>> {
+        let mut offset_ms = 0i64;
+        for offset in offsets {
+            offset_ms = offset_ms.saturating_add(self.length_ms(offset, false)?);
+        }
+        let look = Look::new(at.map(|at| self.at_ms(at)), offset_ms);
+        self.newest_rows(matchers, look, Aspect::Time)
+    }
+
+    fn newest_rows(&self, matchers: &[Matcher], look: Look, aspect: Aspect) -> Answer<Vec<Row>> {
+        let lookback_ms = self.query.lookback_ms();
+        let range = self.looked_at(look, lookback_ms.saturating_sub(1), 0);
+        let mut rows = Vec::new();
+        self.each_series(matchers, range, &mut |series, points| {
+            let column = self.newest(points, look, lookback_ms, aspect);
+            if !column.is_empty() {
+                self.query.hold(column.cost())?;
+                let labels = series.labels.clone();
+                rows.push(Row { labels, drop_name: false, column });
+            }
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Returns the span of time that all steps together look at, widened.
+    pub(super) fn looked_at(&self, look: Look, before_ms: i64, after_ms: i64) -> TimeRange {
+        let (first, last) = (look.from(self.steps.start_ms), look.from(self.steps.last_ms()));
+        TimeRange::new(first.saturating_sub(before_ms), last.saturating_add(after_ms))
+    }
+
+    /// Calls `each` with every matching series and its samples in the range.
+    pub(super) fn each_series(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        each: &mut dyn FnMut(&SelectedSeries, &mut Points) -> Answer<()>,
+    ) -> Answer<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut points = Points::default();
+        for series in self.query.snapshot.select(matchers, range)? {
+            self.query.check()?;
+            self.query.snapshot.read(&series, range, &mut points)?;
+            self.query.count_read(points.len());
+            each(&series, &mut points)?;
+        }
+        Ok(())
+    }
+
+    /// For each step the newest sample that is not older than the lookback, unless it is a
+    /// staleness marker.
+    fn newest(&self, points: &Points, look: Look, lookback_ms: i64, aspect: Aspect) -> Column {
+        let mut column = Column::absent(self.steps.count);
+        let (mut floats, mut histograms) = (0, 0);
+        for (step, time_ms) in self.steps.times_ms().enumerate() {
+            let time_ms = look.from(time_ms);
+            let oldest_ms = time_ms.saturating_sub(lookback_ms);
+            floats = advance(floats, points.times_ms.len(), |at| points.times_ms[at] <= time_ms);
+            histograms = advance(histograms, points.histograms.len(), |at| {
+                points.histograms[at].time_ms <= time_ms
+            });
+            let float_ms = floats.checked_sub(1).map(|at| points.times_ms[at]);
+            let histogram = histograms.checked_sub(1).map(|at| &points.histograms[at]);
+            let newest_ms = float_ms.max(histogram.map(|point| point.time_ms));
+            let Some(newest_ms) = newest_ms.filter(|newest_ms| *newest_ms > oldest_ms) else {
+                continue;
+            };
+            let seconds = |ms: i64| Value::Float(ms as f64 / 1000.0);
+            match histogram.filter(|point| point.time_ms == newest_ms) {
+                Some(point) if point.histogram.is_stale() => {}
+                Some(point) => column.set(
+                    step,
+                    match aspect {
+                        Aspect::Value => Value::Histogram(point.histogram.clone()),
+                        Aspect::Time => seconds(newest_ms),
+                        Aspect::Start => seconds(point.start_ms),
+                    },
+                ),
+                None if is_stale(points.values[floats - 1]) => {}
+                None => column.set(
+                    step,
+                    match aspect {
+                        Aspect::Value => Value::Float(points.values[floats - 1]),
+                        Aspect::Time => seconds(newest_ms),
+                        Aspect::Start => {
+                            seconds(points.starts_ms.get(floats - 1).copied().unwrap_or(0))
+                        }
+                    },
+                ),
+            }
+        }
+        column
+    }
+}
+
+/// Moves an index forward while the condition holds at it.
+pub(super) fn advance(mut at: usize, len: usize, holds: impl Fn(usize) -> bool) -> usize {
+    while at < len && holds(at) {
+        at += 1;
+    }
+    at
+}
