@@ -38,8 +38,7 @@ pub(super) fn line(times_ms: &[i64], values: &[f64], origin_ms: i64) -> (f64, f6
         xy_sum.add(x * y);
         x2_sum.add(x * x);
     }
-    let [x_sum, y_sum, xy_sum, x2_sum] =
-        [x_sum, y_sum, xy_sum, x2_sum].map(|sum| sum.sum());
+    let [x_sum, y_sum, xy_sum, x2_sum] = [x_sum, y_sum, xy_sum, x2_sum].map(|sum| sum.sum());
     let n = values.len() as f64;
     let slope = (xy_sum - x_sum * y_sum / n) / (x2_sum - x_sum * x_sum / n);
     (slope, y_sum / n - slope * x_sum / n)

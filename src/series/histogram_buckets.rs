@@ -144,12 +144,13 @@ impl Histogram {
     /// nor what is said of resets.
     pub fn equals(&self, other: &Histogram) -> bool {
         let same = |a: f64, b: f64| a.to_bits() == b.to_bits();
-        let same_buckets = |spans: &[Span], counts: &[f64], others: &[Span], other_counts: &[f64]| {
-            counts.len() == other_counts.len()
-                && indexed(spans, counts)
-                    .zip(indexed(others, other_counts))
-                    .all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
-        };
+        let same_buckets =
+            |spans: &[Span], counts: &[f64], others: &[Span], other_counts: &[f64]| {
+                counts.len() == other_counts.len()
+                    && indexed(spans, counts)
+                        .zip(indexed(others, other_counts))
+                        .all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
+            };
         self.schema == other.schema
             && same(self.count, other.count)
             && same(self.sum, other.sum)

@@ -33,8 +33,13 @@ impl Histogram {
         }
         let mut rank = if forward { q * self.count } else { (1.0 - q) * self.count };
         let mut reached = 0.0;
-        let mut bucket =
-            Bucket { lower: 0.0, upper: 0.0, lower_inclusive: true, upper_inclusive: true, count: 0.0 };
+        let mut bucket = Bucket {
+            lower: 0.0,
+            upper: 0.0,
+            lower_inclusive: true,
+            upper_inclusive: true,
+            count: 0.0,
+        };
         let mut rest = buckets.into_iter();
         for candidate in rest.by_ref().filter(|bucket| bucket.count != 0.0) {
             bucket = candidate;

@@ -236,7 +236,9 @@ impl Accumulator {
             for side in [&mut self.positive, &mut self.negative] {
                 let inside = side
                     .iter()
-                    .take_while(|(index, _)| exponential_upper_bound(self.schema, index - 1) < threshold)
+                    .take_while(|(index, _)| {
+                        exponential_upper_bound(self.schema, index - 1) < threshold
+                    })
                     .count();
                 for (index, count) in side.drain(..inside) {
                     let upper = exponential_upper_bound(self.schema, index);

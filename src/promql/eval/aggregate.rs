@@ -139,9 +139,10 @@ fn plain(value: f64) -> String {
 }
 
 pub(super) fn parameter(aggregate: &Aggregate) -> Answer<&crate::promql::Expr> {
-    aggregate.parameter.as_deref().ok_or_else(|| {
-        QueryError::Execution(format!("{} needs a parameter", aggregate.op))
-    })
+    aggregate
+        .parameter
+        .as_deref()
+        .ok_or_else(|| QueryError::Execution(format!("{} needs a parameter", aggregate.op)))
 }
 
 /// Elements that are put together.

@@ -10,7 +10,8 @@ use crate::promql::engine::{QueryError, Value};
 use crate::series::{Histogram, HistogramNotice, Labels, LabelsBuilder, METRIC_NAME, ResetHint};
 
 use super::{
-    Answer, Column, Evaluated, Evaluator, Level, METADATA_LABELS, Row, merge_equal_labels, wrong_type,
+    Answer, Column, Evaluated, Evaluator, Level, METADATA_LABELS, Row, merge_equal_labels,
+    wrong_type,
 };
 
 /// Which of some rows has a value at a step; `NONE`: no one.
@@ -93,8 +94,7 @@ impl Evaluator<'_> {
             let Some(value) = row.column.get(step) else { continue };
             row.column.clear(step);
             let scalar = Value::Float(*scalar);
-            let (left, right) =
-                if swapped { (&scalar, &value) } else { (&value, &scalar) };
+            let (left, right) = if swapped { (&scalar, &value) } else { (&value, &scalar) };
             let Some((result, holds)) = self.elements(binary, left, right, true) else { continue };
             if binary.returns_bool {
                 row.column.set(step, Value::Float(f64::from(u8::from(holds))));
@@ -216,9 +216,8 @@ impl Evaluator<'_> {
         scalar: bool,
     ) -> Option<(Value, bool)> {
         let (op, span) = (binary.op, binary.span);
-        let done = |histogram: Histogram| {
-            Some((Value::Histogram(Arc::new(histogram.compacted())), true))
-        };
+        let done =
+            |histogram: Histogram| Some((Value::Histogram(Arc::new(histogram.compacted())), true));
         match (left, right) {
             (Value::Float(left), Value::Float(right)) if !is_trim(op) => {
                 Some(if op.is_comparison() {
@@ -273,8 +272,7 @@ impl Evaluator<'_> {
         let what = if add { "addition" } else { "subtraction" };
         let combined = if add { left.plus(right) } else { left.minus(right) };
         let Ok((mut sum, notice)) = combined else {
-            let text =
-                format!("incompatible bucket layout encountered for binary operator {op}");
+            let text = format!("incompatible bucket layout encountered for binary operator {op}");
             self.note(Level::Warning, text, span);
             return None;
         };

@@ -413,8 +413,19 @@ impl<'q> Evaluator<'q> {
 
 /// Functions that see the time of evaluation.
 const TIME_DEPENDENT: [&str; 13] = [
-    "time", "timestamp", "start_timestamp", "predict_linear", "days_in_month", "day_of_month",
-    "day_of_week", "day_of_year", "hour", "minute", "month", "year", "absent_over_time",
+    "time",
+    "timestamp",
+    "start_timestamp",
+    "predict_linear",
+    "days_in_month",
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "hour",
+    "minute",
+    "month",
+    "year",
+    "absent_over_time",
 ];
 
 fn is_invariant(expr: &Expr) -> bool {

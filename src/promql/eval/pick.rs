@@ -17,8 +17,7 @@ impl Evaluator<'_> {
         if !self.check_limits(aggregate, &limits, limit.span())? {
             return Ok(Vec::new());
         }
-        let mut kept: Vec<Column> =
-            rows.iter().map(|_| Column::absent(self.steps.count)).collect();
+        let mut kept: Vec<Column> = rows.iter().map(|_| Column::absent(self.steps.count)).collect();
         // Of an instant query the order counts: by value within each group.
         let mut order = Vec::new();
         for group in groups(&rows, &aggregate.grouping) {
@@ -26,7 +25,8 @@ impl Evaluator<'_> {
             for (step, limit) in limits.iter().enumerate() {
                 let chosen = self.choose(aggregate, &rows, &group.members, step, *limit);
                 for index in &chosen {
-                    let value = rows[*index].column.get(step).expect("only what is there is chosen");
+                    let value =
+                        rows[*index].column.get(step).expect("only what is there is chosen");
                     kept[*index].set(step, value);
                 }
                 if self.is_instant() {

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use crate::lang::Span;
 use crate::promql::ast::{Call, Expr, MatrixSelector, RangeMode, Subquery, VectorSelector};
 use crate::promql::engine::{QueryError, Series, Value};
-use crate::series::{
-    Histogram, HistogramPoint, Labels, METRIC_NAME, Points, ResetHint, is_stale,
-};
+use crate::series::{Histogram, HistogramPoint, Labels, METRIC_NAME, Points, ResetHint, is_stale};
 
 use super::select::{Look, advance};
 use super::{
@@ -141,8 +139,7 @@ impl Evaluator<'_> {
             self.query.hold(column.cost())?;
             let drop_name = drop_name || !keeps_name;
             let gone = drop_name && !self.features().delayed_name_removal;
-            let labels =
-                if gone { without_metadata(ranges.labels) } else { ranges.labels.clone() };
+            let labels = if gone { without_metadata(ranges.labels) } else { ranges.labels.clone() };
             rows.push(Row { labels, drop_name, column });
             Ok(())
         })?;
@@ -298,12 +295,8 @@ impl Evaluator<'_> {
             others.end = advance(others.end.max(others.start), histograms.len(), |at| {
                 histograms[at].time_ms <= until
             });
-            let window = Window {
-                start_ms,
-                end_ms,
-                floats: floats.clone(),
-                histograms: others.clone(),
-            };
+            let window =
+                Window { start_ms, end_ms, floats: floats.clone(), histograms: others.clone() };
             windows.push(window);
         }
     }

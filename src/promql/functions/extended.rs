@@ -23,7 +23,12 @@ pub(super) fn column(remarks: &Remarks<'_, '_>, kind: Kind) -> Column {
 }
 
 /// Indices of the samples that the ends of the range are taken from.
-fn ends(view: &View<'_>, times: impl Fn(usize) -> i64, len: usize, smoothed: bool) -> Option<(usize, usize)> {
+fn ends(
+    view: &View<'_>,
+    times: impl Fn(usize) -> i64,
+    len: usize,
+    smoothed: bool,
+) -> Option<(usize, usize)> {
     let mut last = len - 1;
     let first = partition(last, |at| times(at) <= view.start_ms).saturating_sub(1);
     if smoothed {
@@ -56,8 +61,11 @@ fn floats(remarks: &Remarks<'_, '_>, view: &View<'_>, kind: Kind) -> Option<f64>
         let before = if kind.counter && after < before { 0.0 } else { before };
         before + (after - before) * share(times[at], times[at + 1], time_ms)
     };
-    let left =
-        if smoothed && times[first] < view.start_ms { between(first, view.start_ms) } else { values[first] };
+    let left = if smoothed && times[first] < view.start_ms {
+        between(first, view.start_ms)
+    } else {
+        values[first]
+    };
     let right = if smoothed && last > 0 && times[last] > view.end_ms {
         between(last - 1, view.end_ms)
     } else {
@@ -137,9 +145,7 @@ fn histograms(remarks: &Remarks<'_, '_>, view: &View<'_>, kind: Kind) -> Option<
     if kind.counter {
         let mut from = first + 1;
         let mut before = &left;
-        if starts_before
-            && points[first + 1].histogram.is_reset_after(&points[first].histogram)
-        {
+        if starts_before && points[first + 1].histogram.is_reset_after(&points[first].histogram) {
             // The left end has been taken from behind that reset.
             before = &points[first + 1].histogram;
             from += 1;

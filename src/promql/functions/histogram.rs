@@ -7,9 +7,7 @@ use crate::lang::Span;
 use crate::promql::ast::Call;
 use crate::promql::eval::{Column, Level, Row, Tally, for_metric};
 use crate::promql::literal::quote;
-use crate::series::{
-    Histogram, Labels, METRIC_NAME, NanObservations, format_float, parse_float,
-};
+use crate::series::{Histogram, Labels, METRIC_NAME, NanObservations, format_float, parse_float};
 
 type Answer = Result<Evaluated, QueryError>;
 

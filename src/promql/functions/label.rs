@@ -19,9 +19,8 @@ fn fail(message: String) -> QueryError {
 pub(super) fn replace(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let text = |index: usize| ev.text(&call.args[index]);
     let (to, template, from, pattern) = (text(1)?, text(2)?, text(3)?, text(4)?);
-    let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
-        fail(format!("invalid regular expression in label_replace(): {pattern}"))
-    })?;
+    let regex = Regex::new(&format!("^(?s:{pattern})$"))
+        .map_err(|_| fail(format!("invalid regular expression in label_replace(): {pattern}")))?;
     if to.is_empty() {
         return Err(fail(format!("invalid destination label name in label_replace(): {to}")));
     }
@@ -39,7 +38,8 @@ pub(super) fn replace(ev: &Evaluator<'_>, call: &Call) -> Answer {
 /// Sets a label to the values of others, joined.
 pub(super) fn join(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let (to, separator) = (ev.text(&call.args[1])?, ev.text(&call.args[2])?);
-    let from: Vec<String> = call.args[3..].iter().map(|arg| ev.text(arg)).collect::<Result<_, _>>()?;
+    let from: Vec<String> =
+        call.args[3..].iter().map(|arg| ev.text(arg)).collect::<Result<_, _>>()?;
     if from.iter().any(String::is_empty) {
         return Err(fail("invalid source label name in label_join(): ".to_owned()));
     }
@@ -64,11 +64,13 @@ fn relabel(row: &mut Row, name: &str, value: &str) {
 
 /// Sorts an instant vector by labels, digits by their number; the whole label set decides ties.
 pub(super) fn sort(ev: &Evaluator<'_>, call: &Call, descending: bool) -> Answer {
-    let names: Vec<String> = call.args[1..].iter().map(|arg| ev.text(arg)).collect::<Result<_, _>>()?;
+    let names: Vec<String> =
+        call.args[1..].iter().map(|arg| ev.text(arg)).collect::<Result<_, _>>()?;
     warn_in_range(ev, call);
     let mut rows = ev.vector(&call.args[0])?;
     let order = |a: &Labels, b: &Labels| {
-        let by_names = names.iter().map(|name| natural(a.value_or_empty(name), b.value_or_empty(name)));
+        let by_names =
+            names.iter().map(|name| natural(a.value_or_empty(name), b.value_or_empty(name)));
         by_names.fold(Ordering::Equal, Ordering::then).then_with(|| a.cmp(b))
     };
     rows.sort_by(|a, b| {
@@ -99,7 +101,8 @@ pub(super) fn sort_by_value(ev: &Evaluator<'_>, call: &Call, descending: bool) -
 
 fn warn_in_range(ev: &Evaluator<'_>, call: &Call) {
     if !ev.is_instant() {
-        let text = "sort is ineffective for range queries since results are always ordered by labels";
+        let text =
+            "sort is ineffective for range queries since results are always ordered by labels";
         ev.note(Level::Warning, text, call.span);
     }
 }

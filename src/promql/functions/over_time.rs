@@ -14,11 +14,7 @@ use crate::series::{HistogramSum, Kahan, Mean};
 type Answer = Result<Evaluated, QueryError>;
 
 /// Applies a function to the floats of each range; histograms beside them are noted and ignored.
-pub(super) fn floats(
-    ev: &Evaluator<'_>,
-    call: &Call,
-    each: impl Fn(&View<'_>) -> f64,
-) -> Answer {
+pub(super) fn floats(ev: &Evaluator<'_>, call: &Call, each: impl Fn(&View<'_>) -> f64) -> Answer {
     let rows = ev.over_ranges(call, 0, &mut |ranges| {
         Ok(ranges.column(|view| {
             if view.values.is_empty() {
@@ -49,11 +45,7 @@ pub(super) fn note_ignored(ev: &Evaluator<'_>, ranges: &Ranges<'_>, view: &View<
 
 /// `min_over_time` and `max_over_time`: with a queue of candidates, so that each sample is looked
 /// at once however wide the range is.
-pub(super) fn extreme(
-    ev: &Evaluator<'_>,
-    call: &Call,
-    beats: fn(f64, f64) -> bool,
-) -> Answer {
+pub(super) fn extreme(ev: &Evaluator<'_>, call: &Call, beats: fn(f64, f64) -> bool) -> Answer {
     let rows = ev.over_ranges(call, 0, &mut |ranges| {
         let values = &ranges.points.values;
         // Indices whose values may still become the answer, best first.

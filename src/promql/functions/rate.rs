@@ -27,9 +27,9 @@ pub(super) const IRATE: Kind = RATE;
 pub(super) const IDELTA: Kind = DELTA;
 
 /// What can be noted about the samples of one series.
-pub(super) struct Remarks<'a, 'q> {
-    pub(super) ev: &'a Evaluator<'q>,
-    pub(super) ranges: &'a Ranges<'a>,
+pub(in crate::promql) struct Remarks<'a, 'q> {
+    pub(in crate::promql) ev: &'a Evaluator<'q>,
+    pub(in crate::promql) ranges: &'a Ranges<'a>,
 }
 
 impl Remarks<'_, '_> {
@@ -38,11 +38,11 @@ impl Remarks<'_, '_> {
         self.ev.note(Level::Warning, text, self.ranges.span);
     }
 
-    pub(super) fn mixed_kinds(&self) {
+    pub(in crate::promql) fn mixed_kinds(&self) {
         self.warn("encountered a mix of histograms and floats for metric name");
     }
 
-    pub(super) fn mixed_schemas(&self) {
+    pub(in crate::promql) fn mixed_schemas(&self) {
         self.warn(
             "vector contains a mix of histograms with exponential and custom buckets schemas for metric name",
         );
@@ -393,8 +393,7 @@ pub(super) fn last_two(ev: &Evaluator<'_>, call: &Call, kind: Kind) -> Answer {
             if interval_ms == 0 {
                 return None;
             }
-            let anew =
-                is_new_start(before.start_ms, before.time_ms, last.start_ms, last.time_ms);
+            let anew = is_new_start(before.start_ms, before.time_ms, last.start_ms, last.time_ms);
             instant_change(&remarks, before, last, kind, anew, interval_ms as f64 / 1000.0)
         }))
     })?;
@@ -437,8 +436,7 @@ fn instant_change(
                 remarks.not_gauge();
             }
             let reset = kind.counter && (anew || last.is_reset_after(before));
-            let mut change =
-                if reset { (**last).clone() } else { remarks.minus(last, before)? };
+            let mut change = if reset { (**last).clone() } else { remarks.minus(last, before)? };
             change.reset_hint = ResetHint::Gauge;
             change = change.compacted();
             if kind.per_second {

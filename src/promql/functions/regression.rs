@@ -57,7 +57,8 @@ pub(super) fn smoothing(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let (smoothing, trends) = (ev.scalar(&call.args[1])?, ev.scalar(&call.args[2])?);
     at_least_two(ev, call, |view| {
         let (smoothing, trend_factor) = (smoothing[view.step], trends[view.step]);
-        for (name, factor, short) in [("smoothing", smoothing, "sf"), ("trend", trend_factor, "tf")] {
+        for (name, factor, short) in [("smoothing", smoothing, "sf"), ("trend", trend_factor, "tf")]
+        {
             if !(factor > 0.0 && factor < 1.0) {
                 return Err(QueryError::Execution(format!(
                     "invalid {name} factor. Expected: 0 < {short} < 1, got: {factor:.6}"

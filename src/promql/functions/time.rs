@@ -30,7 +30,9 @@ impl Civil {
         let from_march = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month_from_march = (5 * from_march + 2) / 153;
         let day = (from_march - (153 * month_from_march + 2) / 5 + 1) as u32;
-        let month = (if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 }) as u32;
+        let month =
+            (if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 })
+                as u32;
         let year = (year_of_era + era * 400 + i128::from(month <= 2)) as i64;
         let before: u32 = (1..month).map(|month| days_in_month(year, month)).sum();
         Civil {
@@ -104,11 +106,17 @@ mod tests {
     #[test]
     fn the_calendar_agrees_with_jiff() {
         for seconds in (-70_000_000_000i64..70_000_000_000).step_by(12_345_677) {
-            let time = jiff::Timestamp::from_second(seconds).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
+            let time =
+                jiff::Timestamp::from_second(seconds).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
             let civil = Civil::of_seconds(seconds);
             assert_eq!(
                 (civil.year, civil.month, civil.day, civil.day_of_year),
-                (time.year().into(), time.month() as u32, time.day() as u32, time.day_of_year() as u32)
+                (
+                    time.year().into(),
+                    time.month() as u32,
+                    time.day() as u32,
+                    time.day_of_year() as u32
+                )
             );
             assert_eq!(civil.weekday, time.weekday().to_sunday_zero_offset() as u32);
         }
