@@ -4,6 +4,7 @@
 use super::Unit;
 use super::amount::Amount;
 use crate::lang::Span;
+use crate::learn::{Direction, Season};
 use crate::promql::Expr;
 
 /// Something and where it stands.
@@ -137,16 +138,9 @@ pub(super) enum Atom {
 pub(super) struct Reaches {
     /// None: the rule's `limit`.
     pub(super) amount: Option<Amount>,
-    pub(super) from: Option<From>,
+    pub(super) from: Option<Direction>,
     pub(super) within_ms: i64,
     pub(super) probability: f64,
-}
-
-/// The side from which a limit is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
-    Above,
-    Below,
 }
 
 /// On which side of normal.
@@ -205,18 +199,6 @@ pub(super) enum Gate {
 pub(super) enum UntilTest {
     Value(Compare, Amount),
     Query(Query),
-}
-
-/// Which season may be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Season {
-    /// Hour of the week.
-    #[default]
-    Week,
-    /// Hour of the day.
-    Day,
-    /// None.
-    Flat,
 }
 
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use super::{
     RuleSource, RuleSpec, TemplatePlace,
 };
 use crate::lang::{Diagnostic, Severity, Span};
+use crate::learn::Calendar;
 use crate::promql::{Expr, ValueType};
 use crate::series::{METRIC_NAME, is_legacy_label_name};
 
@@ -240,7 +241,7 @@ impl Checker<'_> {
             return None;
         }
         if let Some(zone) = &clause.zone
-            && jiff::tz::TimeZone::get(&zone.node).is_err()
+            && Calendar::zone(&zone.node).is_none()
         {
             let message = format!("unknown time zone {:?}", zone.node);
             self.diagnostics.push(

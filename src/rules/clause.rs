@@ -1,12 +1,13 @@
 //! The clauses of a rule, one function for each form.
 
 use super::ast::{
-    Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs, Season, SeverityClause,
-    Spanned, Target, UntilTest,
+    Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs, SeverityClause, Spanned,
+    Target, UntilTest,
 };
 use super::parse::{Failed, Parsed, Parser};
 use super::unit::UNITS;
 use crate::lang::{Diagnostic, Span, nearest};
+use crate::learn::Season;
 
 /// Every word that begins a clause, those of later versions too.
 pub(super) const CLAUSES: [&str; 31] = [
@@ -186,8 +187,8 @@ impl Parser<'_> {
             self.expect_word("hour")?;
             self.expect_word("of")?;
             season = match () {
-                () if self.cursor.eat_word("week") => Season::Week,
-                () if self.cursor.eat_word("day") => Season::Day,
+                () if self.cursor.eat_word("week") => Season::HourOfWeek,
+                () if self.cursor.eat_word("day") => Season::HourOfDay,
                 () => return self.expected("`week` or `day`"),
             };
         } else if self.cursor.eat_word("flat") {

@@ -3,14 +3,14 @@
 use super::Unit;
 use super::amount::{Amount, Kind};
 use super::ast::{
-    Atom, Cond, EndingClause, From, Gate, Query, Reaches, Season, SeverityClause, Spanned,
-    UntilTest,
+    Atom, Cond, EndingClause, Gate, Query, Reaches, SeverityClause, Spanned, UntilTest,
 };
 use super::program::{
     ClauseProgram, CrossingPlan, Distance, GateProgram, Hold, Limit, NormalPlan, Program, Test,
     Until, UntilProgram,
 };
 use crate::lang::{Diagnostic, Span};
+use crate::learn::{Direction, Season};
 use crate::promql::Expr;
 
 const DAY_MS: i64 = 86_400_000;
@@ -193,7 +193,11 @@ impl Compiler {
             _ => None,
         });
         let downwards = target == Some(0.0);
-        let from = reaches.from.unwrap_or(if downwards { From::Above } else { From::Below });
+        let from = reaches.from.unwrap_or(if downwards {
+            Direction::FromAbove
+        } else {
+            Direction::FromBelow
+        });
         let plan = CrossingPlan {
             amount,
             from,

@@ -1,8 +1,9 @@
 //! Conditions of `when` and `clear when`.
 
-use super::ast::{Atom, Compare, Cond, From, Reaches, Side, Spanned};
+use super::ast::{Atom, Compare, Cond, Reaches, Side, Spanned};
 use super::parse::{Parsed, Parser};
 use crate::lang::{Diagnostic, Span, nearest};
+use crate::learn::Direction;
 
 /// How deep parentheses may nest.
 const NESTING_MAX: usize = 32;
@@ -126,8 +127,8 @@ impl Parser<'_> {
         };
         let from = match self.cursor.eat_word("from") {
             false => None,
-            true if self.cursor.eat_word("above") => Some(From::Above),
-            true if self.cursor.eat_word("below") => Some(From::Below),
+            true if self.cursor.eat_word("above") => Some(Direction::FromAbove),
+            true if self.cursor.eat_word("below") => Some(Direction::FromBelow),
             true => return self.expected("`above` or `below`"),
         };
         if !self.cursor.eat_word("within") {

@@ -57,6 +57,18 @@ impl Truth {
     }
 }
 
+impl std::ops::Not for Truth {
+    type Output = Truth;
+
+    fn not(self) -> Truth {
+        match self {
+            Truth::True => Truth::False,
+            Truth::False => Truth::True,
+            Truth::Unknown => Truth::Unknown,
+        }
+    }
+}
+
 impl From<bool> for Truth {
     fn from(holds: bool) -> Truth {
         if holds { Truth::True } else { Truth::False }

@@ -10,25 +10,36 @@
 
 mod alert_rule;
 mod amount;
+mod ask;
 mod ast;
 mod check;
 mod clause;
 mod compile;
 mod condition;
 mod cursor;
+mod decide;
 mod evaluator;
 mod finding;
+mod group;
+mod join;
 mod lets;
 mod load;
+mod memory;
 mod parse;
 mod program;
+mod schedule;
 mod spec;
 mod unit;
+mod watch;
+mod watched;
+mod why;
+mod written;
 mod yaml;
 
 pub use alert_rule::{AlertClause, AlertRule, Dialect, Ending};
-pub use evaluator::EvalError;
+pub use evaluator::{EvalError, Evaluator, LocalEvaluator};
 pub use finding::{Finding, Numbers, RuleFindings, Truth};
+pub use group::{Group, GroupOptions, GroupReport, Judge, RuleReport};
 pub use load::{FileDiagnostic, LoadOptions, RuleSource, TemplatePlace, load};
 pub use spec::{AlertSpec, GroupSpec, RecordRule, RuleSpec};
 pub use unit::Unit;

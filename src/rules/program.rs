@@ -1,7 +1,8 @@
 //! What a checked rule does at each evaluation.
 
 use super::Unit;
-use super::ast::{Compare, From, Season, Side};
+use super::ast::{Compare, Side};
+use crate::learn::{Direction, Season};
 use crate::promql::Expr;
 
 /// A checked rule of our language.
@@ -104,24 +105,29 @@ pub(super) struct NormalPlan {
 pub(super) struct CrossingPlan {
     /// None: the rule's limit.
     pub(super) amount: Option<f64>,
-    pub(super) from: From,
+    pub(super) from: Direction,
     pub(super) within_ms: i64,
     pub(super) history_ms: i64,
 }
 
 impl Program {
-    /// How many memories each series needs.
-    pub(super) fn slots(&self) -> usize {
-        fn count(test: &Test) -> usize {
+    /// Every learned condition that remembers, by the memory that is its own.
+    pub(super) fn remembering(&self) -> Vec<&Test> {
+        fn gather<'a>(test: &'a Test, into: &mut Vec<&'a Test>) {
             match test {
-                Test::All(parts) | Test::Any(parts) => parts.iter().map(count).sum(),
-                Test::Normal { .. } | Test::Reaches { .. } => 1,
-                Test::Value(..) | Test::Inside | Test::ProbabilityBelow { .. } => 0,
+                Test::All(parts) | Test::Any(parts) => {
+                    parts.iter().for_each(|part| gather(part, into));
+                }
+                Test::Normal { .. } | Test::Reaches { .. } => into.push(test),
+                Test::Value(..) | Test::Inside | Test::ProbabilityBelow { .. } => {}
             }
         }
-        let of =
-            |clause: &ClauseProgram| count(&clause.when) + clause.clear.as_ref().map_or(0, count);
-        self.clauses.iter().map(of).sum()
+        let mut found = Vec::new();
+        for clause in &self.clauses {
+            gather(&clause.when, &mut found);
+            clause.clear.iter().for_each(|clear| gather(clear, &mut found));
+        }
+        found
     }
 
     /// Returns whether what was learned under `self` serves `other` too.

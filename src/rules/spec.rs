@@ -61,6 +61,16 @@ pub(super) enum Task {
     Forewarn(Box<Program>),
 }
 
+impl Task {
+    /// The expression, of our language the signal.
+    pub(super) fn expr(&self) -> &Expr {
+        match self {
+            Task::Prometheus(expr) => expr,
+            Task::Forewarn(program) => &program.signal,
+        }
+    }
+}
+
 impl RuleSpec {
     /// Returns the rule's name: `alertname` or the recorded metric.
     pub fn name(&self) -> &str {

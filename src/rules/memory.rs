@@ -1,0 +1,127 @@
+//! Learned conditions do not flap at their edge: what each remembers of a series.
+
+use super::Truth;
+use super::ast::Side;
+use super::program::Distance;
+use crate::learn::{self, Outlook, Verdict};
+
+/// Where a condition on normal goes on, as a share of where it begins.
+const NORMAL_GOES_ON: f64 = 0.7;
+/// The same for a forecast's probability.
+const REACHES_GOES_ON: f64 = 0.55;
+
+/// What one learned condition of a rule remembers of one series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Memory {
+    /// Whether it holds, as of the last sample.
+    pub(super) truth: Truth,
+    is_on: bool,
+    /// The last three updates of a forecast, the latest in the lowest bit: was it sure enough?
+    sure: u8,
+    /// How many updates in running it has been far from sure.
+    unsure_count: u8,
+}
+
+impl Memory {
+    pub(super) fn new() -> Memory {
+        Memory { truth: Truth::Unknown, is_on: false, sure: 0, unsure_count: 0 }
+    }
+
+    /// A value was judged: outside the band on that side and far enough from what is expected?
+    pub(super) fn judged(
+        &mut self,
+        value: f64,
+        verdict: Option<&Verdict>,
+        (side, by): (Side, Distance),
+        sticky: bool,
+    ) {
+        let Some(verdict) = verdict else {
+            self.truth = Truth::Unknown;
+            return;
+        };
+        let on_side = match side {
+            Side::Above => verdict.side == learn::Side::Above,
+            Side::Below => verdict.side == learn::Side::Below,
+            Side::Either => true,
+        };
+        let share = if self.is_on && sticky { NORMAL_GOES_ON } else { 1.0 };
+        let distance = (value - verdict.expected).abs();
+        self.is_on =
+            on_side && verdict.score >= share && distance >= share * by.of(verdict.expected);
+        self.truth = self.is_on.into();
+    }
+
+    /// A forecast was made: it begins when two of the last three were sure (on the limit: at once),
+    /// and goes on until three in running are far from it.
+    pub(super) fn foreseen(&mut self, outlook: &Outlook, probability: f64, sticky: bool) {
+        let p = match outlook {
+            Outlook::Unknown => {
+                self.truth = Truth::Unknown;
+                return;
+            }
+            Outlook::Across => 1.0,
+            Outlook::Ahead(ahead) => ahead.p,
+        };
+        self.sure = (self.sure << 1 | u8::from(p >= probability)) & 0b111;
+        self.unsure_count = match p < REACHES_GOES_ON * probability {
+            true => self.unsure_count.saturating_add(1),
+            false => 0,
+        };
+        let begins = self.sure.count_ones() >= 2 || *outlook == Outlook::Across;
+        let goes_on = self.is_on && sticky && self.unsure_count < 3;
+        self.is_on = begins || goes_on;
+        self.truth = self.is_on.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::{Ahead, Phase};
+
+    fn foreseen(sticky: bool, ps: &[f64]) -> String {
+        let mut memory = Memory::new();
+        let mut on = |p: &f64| {
+            let (eta_p10_s, eta_p50_s, eta_p90_s) = (None, None, None);
+            let (slope_per_s, reasons) = (0.0, Vec::new());
+            let ahead = Ahead { p: *p, eta_p10_s, eta_p50_s, eta_p90_s, slope_per_s, reasons };
+            memory.foreseen(&Outlook::Ahead(ahead), 0.8, sticky);
+            if memory.truth == Truth::True { '#' } else { '.' }
+        };
+        ps.iter().map(&mut on).collect()
+    }
+
+    #[test]
+    fn forecasts_begin_on_two_of_three_and_end_on_three_in_running() {
+        assert_eq!(
+            foreseen(true, &[0.9, 0.1, 0.9, 0.5, 0.4, 0.4, 0.5, 0.4, 0.4, 0.4]),
+            "..#######."
+        );
+        assert_eq!(foreseen(false, &[0.9, 0.9, 0.5, 0.5, 0.9]), ".##..");
+        let mut memory = Memory::new();
+        memory.foreseen(&Outlook::Across, 0.8, true);
+        assert_eq!(memory.truth, Truth::True);
+        memory.foreseen(&Outlook::Unknown, 0.8, true);
+        assert_eq!(memory.truth, Truth::Unknown);
+    }
+
+    #[test]
+    fn normal_goes_on_down_to_seven_tenths() {
+        let run = |sticky: bool, by: f64, scores: &[(f64, f64)]| -> String {
+            let mut memory = Memory::new();
+            let mut on = |(score, value): &(f64, f64)| {
+                let (expected, lower, upper, surprise) = (0.0, -1.0, 1.0, 1.0);
+                let (side, phase) = (learn::Side::Above, Phase::Day);
+                let verdict =
+                    Verdict { expected, lower, upper, surprise, score: *score, side, phase };
+                let what = (Side::Above, Distance::Absolute(by));
+                memory.judged(*value, Some(&verdict), what, sticky);
+                if memory.truth == Truth::True { '#' } else { '.' }
+            };
+            scores.iter().map(&mut on).collect()
+        };
+        assert_eq!(run(true, 0.0, &[(0.9, 1.0), (1.0, 1.0), (0.7, 1.0), (0.6, 1.0)]), ".##.");
+        assert_eq!(run(false, 0.0, &[(1.0, 1.0), (0.9, 1.0)]), "#.");
+        assert_eq!(run(true, 2.0, &[(1.0, 1.9), (1.0, 2.0), (1.0, 1.4), (1.0, 1.3)]), ".##.");
+    }
+}

@@ -1,0 +1,423 @@
+//! One rule of our language while it runs: what it watches and what it has learned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ask::{Ask, Track};
+use super::decide::Facts;
+use super::join::Joined;
+use super::program::{GateProgram, Limit, Program, UntilProgram};
+use super::schedule::Schedule;
+use super::watched::{Feeds, Sample, Watched};
+use super::why::Words;
+use super::written;
+use super::{AlertRule, EvalError, Finding, Numbers, Truth};
+use crate::learn::{Outlook, Verdict};
+use crate::series::Labels;
+
+/// How many instants are read from the store at a time.
+const CHUNK_INSTANTS: i64 = 2_048;
+/// For how many of the latest missed instants conditions are brought up to date too.
+const REMEMBERED_INSTANTS: i64 = 240;
+/// For how long the state of a series that is gone is kept.
+const FORGET_AFTER_MS: i64 = 7 * 86_400_000;
+/// For how long a series that is gone is still reported as unknown.
+const GONE_REPORTED_MS: i64 = 10 * 60_000;
+
+pub(super) struct Watch {
+    pub(super) program: Program,
+    feeds: Feeds,
+    words: Words,
+    schedule: Schedule,
+    every_ms: i64,
+    series: BTreeMap<Labels, Watched>,
+    /// The last instant that was fed, by learning step.
+    fed: BTreeMap<i64, i64>,
+    /// When each series was first seen has been asked as far back as `until` needs.
+    knows_history: bool,
+}
+
+/// What one evaluation of a rule yields.
+#[derive(Debug, Default)]
+pub(super) struct Evaluation {
+    pub(super) findings: Vec<Finding>,
+    /// Series to be stored.
+    pub(super) written: Vec<(Labels, f64)>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The answers to everything that a rule asks at an instant.
+struct Answers {
+    signal: BTreeMap<Labels, Option<f64>>,
+    /// The limit that moves.
+    limit: Option<Joined<f64>>,
+    /// For each gate its elements, if it has an expression.
+    gates: Vec<Option<Joined<()>>>,
+    until: Option<Joined<()>>,
+}
+
+/// One series at the instant, judged.
+struct Judged {
+    value: Option<f64>,
+    verdict: Option<Verdict>,
+    limit: Option<f64>,
+    is_gated: bool,
+    /// Whether the cold start's own condition holds, while the series is judged by that alone.
+    cold: Option<Truth>,
+}
+
+impl Watch {
+    pub(super) fn new(program: Program, schedule: Schedule, every_ms: i64) -> Watch {
+        Watch {
+            feeds: Feeds::new(&program, every_ms),
+            words: Words::new(&program),
+            schedule,
+            every_ms,
+            series: BTreeMap::new(),
+            fed: BTreeMap::new(),
+            knows_history: false,
+            program,
+        }
+    }
+
+    /// Takes over what another version of the rule learned, if that serves.
+    pub(super) fn carry_over(&mut self, old: Watch) {
+        let same_times = old.every_ms == self.every_ms && old.schedule == self.schedule;
+        if !same_times || !old.program.learns_like(&self.program) {
+            return;
+        }
+        self.series = old.series;
+        self.fed = old.fed;
+        self.knows_history = old.knows_history && old.program.until == self.program.until;
+        if old.program.clauses != self.program.clauses {
+            let feeds = &self.feeds;
+            self.series.values_mut().for_each(|watched| watched.forget_conditions(feeds));
+        }
+    }
+
+    /// Evaluates at an instant; after an error nothing has been learned of it.
+    pub(super) fn evaluate(
+        &mut self,
+        ask: Ask<'_>,
+        rule: &AlertRule,
+        at_ms: i64,
+    ) -> Result<Evaluation, EvalError> {
+        let answers = self.ask(ask, at_ms)?;
+        self.catch_up(ask, at_ms)?;
+        self.learn_history(ask, at_ms)?;
+        let mut evaluation = Evaluation::default();
+        let mut several_limits = None;
+        for labels in self.reported(&answers, at_ms) {
+            let judged = self.judge(&labels, &answers, at_ms, &mut several_limits);
+            self.report(rule, &labels, &judged, at_ms, &mut evaluation);
+        }
+        for (step_ms, _) in self.feeds.steps() {
+            if self.schedule.is_on_grid(at_ms, step_ms) {
+                self.fed.insert(step_ms, at_ms);
+            }
+        }
+        self.series.retain(|_, watched| at_ms - watched.last_ms <= FORGET_AFTER_MS);
+        evaluation.warnings = self.warnings(&answers, several_limits);
+        Ok(evaluation)
+    }
+
+    fn ask(&self, ask: Ask<'_>, at_ms: i64) -> Result<Answers, EvalError> {
+        let mut signal = BTreeMap::new();
+        for (labels, value) in ask.samples("signal", &self.program.signal, at_ms)? {
+            if signal.insert(labels.clone(), value).is_some() {
+                return Err(EvalError::DuplicateSeries { labels: labels.to_string() });
+            }
+        }
+        let limit = match &self.program.limit {
+            Some(Limit::Moving(expr)) => {
+                let samples = ask.samples("limit", expr, at_ms)?.into_iter();
+                Some(Joined::new(samples.filter_map(|(labels, value)| Some((labels, value?)))))
+            }
+            _ => None,
+        };
+        let gate = |gate: &GateProgram| match gate {
+            GateProgram::While(expr) => ask.applying("gate", expr, at_ms).map(Some),
+            _ => Ok(None),
+        };
+        let gates = self.program.gates.iter().map(gate).collect::<Result<_, _>>()?;
+        let until = match self.program.until.as_ref().map(|until| &until.test) {
+            Some(UntilProgram::Query(expr)) => Some(ask.applying("until", expr, at_ms)?),
+            _ => None,
+        };
+        Ok(Answers { signal, limit, gates, until })
+    }
+
+    /// Feeds the learners every instant before `at_ms` that they have not seen, from the store: at
+    /// first all of the history that they use, later what was missed or lies between evaluations.
+    fn catch_up(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
+        for (step_ms, history_ms) in self.feeds.steps() {
+            let oldest_ms = self.schedule.first_on_grid(at_ms - history_ms, step_ms);
+            let fed_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
+            let mut start_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
+            while start_ms < at_ms {
+                let last_ms = start_ms + (CHUNK_INSTANTS - 1) * step_ms;
+                let end_ms = last_ms.min(start_ms + (at_ms - 1 - start_ms) / step_ms * step_ms);
+                let remember_from_ms = at_ms - REMEMBERED_INSTANTS * step_ms;
+                self.feed(ask, (start_ms, end_ms, step_ms), remember_from_ms)?;
+                self.fed.insert(step_ms, end_ms);
+                start_ms = end_ms + step_ms;
+            }
+        }
+        Ok(())
+    }
+
+    fn feed(
+        &mut self,
+        ask: Ask<'_>,
+        times: (i64, i64, i64),
+        remember_from_ms: i64,
+    ) -> Result<(), EvalError> {
+        let step_ms = times.2;
+        let tracks = ask.tracks("signal", &self.program.signal, times)?;
+        let limits = match &self.program.limit {
+            Some(Limit::Moving(expr)) if self.feeds.uses_moving_limit(step_ms) => {
+                Some(by_labels(ask.tracks("limit", expr, times)?))
+            }
+            _ => None,
+        };
+        let feeds = &self.feeds;
+        let feeds_normal = feeds.normal.as_ref().is_some_and(|feed| feed.step_ms == step_ms);
+        for track in tracks {
+            let Some((first_ms, _)) = track.samples.first() else { continue };
+            let limits: Vec<&Vec<(i64, f64)>> =
+                limits.iter().flat_map(|limits| limits.of(&track.labels)).collect();
+            let watched =
+                self.series.entry(track.labels).or_insert_with(|| Watched::new(feeds, *first_ms));
+            for (time_ms, value) in track.samples {
+                let limit = only(limits.iter().filter_map(|limit| at(limit, time_ms)));
+                let sample = Sample { time_ms, value, limit };
+                let asked = time_ms >= remember_from_ms;
+                watched.seen(time_ms);
+                if feeds_normal {
+                    if asked {
+                        watched.judge(feeds, sample);
+                    }
+                    watched.learn_normal(sample);
+                }
+                watched.learn_crossings(feeds, step_ms, sample, asked);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks once when the series were first seen, where `until` looks further back than the
+    /// learners have.
+    fn learn_history(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
+        let Some(until) = &self.program.until else { return Ok(()) };
+        let covered_ms = self.feeds.steps().iter().map(|(_, history_ms)| *history_ms).max();
+        if self.knows_history || covered_ms.is_some_and(|covered| covered >= until.history_ms) {
+            return Ok(());
+        }
+        let step_ms = (until.history_ms / 512 / self.every_ms + 1) * self.every_ms;
+        let start_ms = at_ms - until.history_ms - step_ms;
+        for track in ask.tracks("signal", &self.program.signal, (start_ms, at_ms, step_ms))? {
+            let (Some(first), Some(last)) = (track.samples.first(), track.samples.last()) else {
+                continue;
+            };
+            let feeds = &self.feeds;
+            let new = || Watched::new(feeds, first.0);
+            let watched = self.series.entry(track.labels).or_insert_with(new);
+            watched.seen(first.0);
+            watched.seen(last.0);
+        }
+        self.knows_history = true;
+        Ok(())
+    }
+
+    /// The series that are there, and those that were a short while ago.
+    fn reported(&self, answers: &Answers, at_ms: i64) -> BTreeSet<Labels> {
+        let gone_ms = GONE_REPORTED_MS.max(3 * self.every_ms);
+        let gone = self.series.iter().filter(|(_, watched)| at_ms - watched.last_ms <= gone_ms);
+        answers.signal.keys().chain(gone.map(|(labels, _)| labels)).cloned().collect()
+    }
+
+    /// Asks the learners of one series about its sample, then lets them learn it.
+    fn judge(
+        &mut self,
+        labels: &Labels,
+        answers: &Answers,
+        at_ms: i64,
+        several_limits: &mut Option<Labels>,
+    ) -> Judged {
+        let value = answers.signal.get(labels).copied().flatten();
+        let limit = match &self.program.limit {
+            Some(Limit::Fixed(limit)) => Some(*limit),
+            Some(Limit::Moving(_)) => {
+                let found: Vec<f64> =
+                    answers.limit.iter().flat_map(|limit| limit.of(labels)).copied().collect();
+                if found.len() > 1 {
+                    several_limits.get_or_insert_with(|| labels.clone());
+                }
+                only(found.into_iter())
+            }
+            None => None,
+        };
+        let feeds = &self.feeds;
+        let watched =
+            self.series.entry(labels.clone()).or_insert_with(|| Watched::new(feeds, at_ms));
+        let mut verdict = None;
+        if let Some(value) = value {
+            let sample = Sample { time_ms: at_ms, value, limit };
+            watched.seen(at_ms);
+            verdict = watched.judge(feeds, sample);
+            for (step_ms, _) in feeds.steps() {
+                if !self.schedule.is_on_grid(at_ms, step_ms) {
+                    continue;
+                }
+                if feeds.normal.as_ref().is_some_and(|feed| feed.step_ms == step_ms) {
+                    watched.learn_normal(sample);
+                }
+                watched.learn_crossings(feeds, step_ms, sample, true);
+            }
+        }
+        let facts = Facts { value, verdict: verdict.as_ref(), watched };
+        let gates = self.program.gates.iter().zip(&answers.gates);
+        let is_gated = gates.into_iter().any(|(gate, elements)| match elements {
+            Some(elements) => elements.of(labels).next().is_some(),
+            None => facts.is_gated(gate),
+        });
+        let until = self.program.until.as_ref();
+        let until = until.filter(|until| at_ms - watched.first_ms < until.history_ms);
+        let cold = until.map(|until| match (&until.test, value, &answers.until) {
+            (_, None, _) => Truth::Unknown,
+            (UntilProgram::Value(compare, bound), Some(value), _) => {
+                compare.holds(value, *bound).into()
+            }
+            (UntilProgram::Query(_), _, elements) => {
+                elements.as_ref().is_some_and(|found| found.of(labels).next().is_some()).into()
+            }
+        });
+        Judged { value, verdict, limit, is_gated, cold }
+    }
+
+    /// Adds the findings of one series and what is stored of it.
+    fn report(
+        &self,
+        rule: &AlertRule,
+        labels: &Labels,
+        judged: &Judged,
+        at_ms: i64,
+        into: &mut Evaluation,
+    ) {
+        let watched = &self.series[labels];
+        let facts = Facts { value: judged.value, verdict: judged.verdict.as_ref(), watched };
+        let mut probabilities = Vec::new();
+        for (clause, program) in self.program.clauses.iter().enumerate() {
+            let outlook = program.crossing.map(|crossing| &watched.outlooks[crossing]);
+            let mut numbers = self.numbers(judged);
+            if let Some(outlook) = outlook.filter(|_| judged.value.is_some()) {
+                let crossing = program.crossing.map(|at| &self.program.crossings[at]);
+                numbers.limit = crossing.and_then(|plan| plan.amount).or(judged.limit);
+                foresee(&mut numbers, outlook);
+                probabilities.push((clause, numbers.probability, numbers.eta_s));
+            }
+            let (mut holds, mut clears) = match judged.cold {
+                // The highest severity speaks, the lower ones rest.
+                Some(holds) if clause == 0 => (holds, !holds),
+                Some(_) => (Truth::False, Truth::True),
+                None => {
+                    let clears = program.clear.as_ref().map(|clear| facts.holds(clear));
+                    (facts.holds(&program.when), clears.unwrap_or(Truth::False))
+                }
+            };
+            if judged.is_gated {
+                (holds, clears) = (Truth::False, Truth::True);
+            }
+            let why = match judged.cold {
+                Some(_) => self.words.cold(&self.program, &numbers),
+                None => self.words.why(&self.program, clause, &facts, &numbers, at_ms),
+            };
+            let why = if judged.is_gated { format!("{why}; ignored by a gate") } else { why };
+            let series = labels.clone();
+            into.findings.push(Finding { clause, series, holds, clears, numbers, why });
+        }
+        if judged.value.is_some() {
+            written::numbers(
+                rule,
+                labels,
+                &self.numbers(judged),
+                &probabilities,
+                &mut into.written,
+            );
+            if self.feeds.normal.is_some()
+                || !self.feeds.crossings.is_empty()
+                || self.program.until.is_some()
+            {
+                let phase = written::phase(judged.cold.is_some(), at_ms - watched.first_ms);
+                into.written.push(written::phase_series(rule, labels, phase));
+            }
+        }
+    }
+
+    fn numbers(&self, judged: &Judged) -> Numbers {
+        let verdict = judged.verdict.as_ref();
+        Numbers {
+            value: judged.value,
+            expected: verdict.map(|verdict| verdict.expected),
+            lower: verdict.map(|verdict| verdict.lower),
+            upper: verdict.map(|verdict| verdict.upper),
+            score: verdict.map(|verdict| verdict.score),
+            unit: self.program.unit,
+            ..Numbers::default()
+        }
+    }
+
+    fn warnings(&self, answers: &Answers, several_limits: Option<Labels>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(labels) = several_limits {
+            warnings.push(format!(
+                "limit: several elements apply to the series {labels}, which has none therefore; \
+                 aggregate the limit"
+            ));
+        }
+        let joins = |joined: &Joined<f64>| {
+            answers.signal.keys().any(|labels| joined.of(labels).next().is_some())
+        };
+        if let Some(limit) = &answers.limit
+            && !limit.is_empty()
+            && !answers.signal.is_empty()
+            && !joins(limit)
+        {
+            warnings.push(
+                "limit: its elements apply to no series of the signal, since they carry labels \
+                 that the signal does not; aggregate the limit"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+fn foresee(numbers: &mut Numbers, outlook: &Outlook) {
+    match outlook {
+        Outlook::Unknown => {}
+        Outlook::Across => {
+            numbers.probability = Some(1.0);
+            (numbers.eta_s, numbers.eta_low_s, numbers.eta_high_s) =
+                (Some(0.0), Some(0.0), Some(0.0));
+        }
+        Outlook::Ahead(ahead) => {
+            numbers.probability = Some(ahead.p);
+            numbers.eta_s = ahead.eta_p50_s;
+            (numbers.eta_low_s, numbers.eta_high_s) = (ahead.eta_p10_s, ahead.eta_p90_s);
+        }
+    }
+}
+
+fn by_labels(tracks: Vec<Track>) -> Joined<Vec<(i64, f64)>> {
+    Joined::new(tracks.into_iter().map(|track| (track.labels, track.samples)))
+}
+
+fn at(samples: &[(i64, f64)], time_ms: i64) -> Option<f64> {
+    let found = samples.binary_search_by_key(&time_ms, |(time_ms, _)| *time_ms).ok()?;
+    Some(samples[found].1)
+}
+
+/// The one element, if it is the only one.
+fn only<T>(mut elements: impl Iterator<Item = T>) -> Option<T> {
+    elements.next().filter(|_| elements.next().is_none())
+}

@@ -1,0 +1,248 @@
+//! What a rule knows of one series: its learners, and what its conditions remember.
+
+use super::Truth;
+use super::memory::Memory;
+use super::program::{CrossingPlan, Limit, NormalPlan, Program, Test};
+use crate::learn::{Baseline, Calendar, Crossing, Outlook, Verdict, default_threshold};
+
+/// The most learning instants that are fed from the store at once: a week of half minutes, two of
+/// minutes.
+const INSTANTS_MAX: i64 = 20_160;
+/// How many buckets of history a forecast uses at most.
+const BUCKETS_MAX: i64 = 4_032;
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+
+/// How the learners of a rule are made and fed.
+#[derive(Clone, Debug)]
+pub(super) struct Feeds {
+    pub(super) normal: Option<NormalFeed>,
+    pub(super) crossings: Vec<CrossingFeed>,
+    /// The learned conditions of the program, by the memory that is their own.
+    remembering: Vec<Test>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct NormalFeed {
+    pub(super) plan: NormalPlan,
+    pub(super) calendar: Calendar,
+    pub(super) step_ms: i64,
+    pub(super) history_ms: i64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CrossingFeed {
+    pub(super) plan: CrossingPlan,
+    /// The limit, where it does not move.
+    pub(super) fixed: Option<f64>,
+    pub(super) step_ms: i64,
+    pub(super) history_ms: i64,
+}
+
+impl Feeds {
+    pub(super) fn new(program: &Program, every_ms: i64) -> Feeds {
+        let normal = program.normal.as_ref().map(|plan| {
+            let step_ms = normal_step_ms(every_ms);
+            let zone = plan.zone.as_deref();
+            NormalFeed {
+                plan: plan.clone(),
+                // An unknown zone was refused when the rule was checked.
+                calendar: zone.and_then(Calendar::zone).unwrap_or_else(Calendar::utc),
+                step_ms,
+                history_ms: plan.from_ms.min(INSTANTS_MAX.saturating_mul(step_ms)),
+            }
+        });
+        let crossings = program.crossings.iter().map(|plan| {
+            let step_ms = crossing_step_ms(every_ms, plan.within_ms);
+            let buckets_ms = BUCKETS_MAX.saturating_mul(bucket_ms(plan.within_ms));
+            CrossingFeed {
+                plan: plan.clone(),
+                fixed: plan.amount.or(match program.limit {
+                    Some(Limit::Fixed(limit)) => Some(limit),
+                    _ => None,
+                }),
+                step_ms,
+                history_ms: plan
+                    .history_ms
+                    .min(buckets_ms)
+                    .min(INSTANTS_MAX.saturating_mul(step_ms)),
+            }
+        });
+        Feeds {
+            normal,
+            crossings: crossings.collect(),
+            remembering: program.remembering().into_iter().cloned().collect(),
+        }
+    }
+
+    /// Every learning step of the rule with the longest history that a learner of that step uses.
+    pub(super) fn steps(&self) -> Vec<(i64, i64)> {
+        let normal = self.normal.iter().map(|feed| (feed.step_ms, feed.history_ms));
+        let crossings = self.crossings.iter().map(|feed| (feed.step_ms, feed.history_ms));
+        let mut steps: Vec<(i64, i64)> = normal.chain(crossings).collect();
+        steps.sort_by_key(|(step_ms, history_ms)| (*step_ms, std::cmp::Reverse(*history_ms)));
+        steps.dedup_by_key(|(step_ms, _)| *step_ms);
+        steps
+    }
+
+    /// Whether a forecast of this step needs the limit that moves.
+    pub(super) fn uses_moving_limit(&self, step_ms: i64) -> bool {
+        self.crossings.iter().any(|feed| feed.step_ms == step_ms && feed.fixed.is_none())
+    }
+}
+
+/// One series of a rule.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    pub(super) baseline: Option<Baseline>,
+    crossings: Vec<Crossing>,
+    pub(super) memories: Vec<Memory>,
+    /// The latest forecasts.
+    pub(super) outlooks: Vec<Outlook>,
+    /// When it was first and last seen, ms.
+    pub(super) first_ms: i64,
+    pub(super) last_ms: i64,
+}
+
+/// A sample, with the moving limit of its series at that time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    pub(super) time_ms: i64,
+    pub(super) value: f64,
+    pub(super) limit: Option<f64>,
+}
+
+impl Watched {
+    pub(super) fn new(feeds: &Feeds, first_ms: i64) -> Watched {
+        let baseline = |feed: &NormalFeed| Baseline::new(feed.plan.season, feed.calendar.clone());
+        let crossing =
+            |feed: &CrossingFeed| Crossing::new(feed.plan.from, feed.step_ms, feed.plan.within_ms);
+        Watched {
+            baseline: feeds.normal.as_ref().map(baseline),
+            crossings: feeds.crossings.iter().map(crossing).collect(),
+            memories: vec![Memory::new(); feeds.remembering.len()],
+            outlooks: vec![Outlook::Unknown; feeds.crossings.len()],
+            first_ms,
+            last_ms: first_ms,
+        }
+    }
+
+    pub(super) fn seen(&mut self, time_ms: i64) {
+        self.first_ms = self.first_ms.min(time_ms);
+        self.last_ms = self.last_ms.max(time_ms);
+    }
+
+    /// Judges a sample by what was learned before.
+    pub(super) fn judge(&mut self, feeds: &Feeds, sample: Sample) -> Option<Verdict> {
+        let (baseline, feed) = (self.baseline.as_ref()?, feeds.normal.as_ref()?);
+        let threshold = default_threshold(feed.step_ms);
+        let verdict = baseline.judge(sample.time_ms, sample.value, threshold);
+        for (memory, test) in self.memories.iter_mut().zip(&feeds.remembering) {
+            if let Test::Normal { side, by, hold } = test {
+                memory.judged(sample.value, verdict.as_ref(), (*side, *by), hold.sticky);
+            }
+        }
+        verdict
+    }
+
+    /// Lets the baseline learn a sample.
+    pub(super) fn learn_normal(&mut self, sample: Sample) {
+        if let Some(baseline) = &mut self.baseline {
+            baseline.learn(sample.time_ms, sample.value);
+        }
+    }
+
+    /// Lets the forecasts of this step learn a sample, and says where it is heading if asked.
+    pub(super) fn learn_crossings(
+        &mut self,
+        feeds: &Feeds,
+        step_ms: i64,
+        sample: Sample,
+        asked: bool,
+    ) {
+        for (index, feed) in feeds.crossings.iter().enumerate() {
+            if feed.step_ms != step_ms {
+                continue;
+            }
+            let limit = feed.fixed.or(sample.limit).unwrap_or(f64::NAN);
+            let (time_ms, value) = (sample.time_ms, sample.value);
+            if !asked {
+                self.crossings[index].learn(time_ms, value, limit);
+                continue;
+            }
+            let outlook = self.crossings[index].observe(time_ms, value, limit);
+            for (memory, test) in self.memories.iter_mut().zip(&feeds.remembering) {
+                if let Test::Reaches { crossing, probability, hold } = test
+                    && *crossing == index
+                {
+                    memory.foreseen(&outlook, *probability, hold.sticky);
+                }
+            }
+            self.outlooks[index] = outlook;
+        }
+    }
+
+    /// Forgets what conditions remembered, for a rule whose conditions have changed.
+    pub(super) fn forget_conditions(&mut self, feeds: &Feeds) {
+        self.memories = vec![Memory::new(); feeds.remembering.len()];
+    }
+
+    /// Returns what a learned condition says as of the last sample.
+    pub(super) fn remembered(&self, slot: usize) -> Truth {
+        self.memories.get(slot).map_or(Truth::Unknown, |memory| memory.truth)
+    }
+}
+
+/// The least multiple of `every_ms` that is at least a minute.
+fn normal_step_ms(every_ms: i64) -> i64 {
+    let every_ms = every_ms.max(1);
+    let times = (MINUTE_MS + every_ms - 1) / every_ms;
+    every_ms.saturating_mul(times.max(1))
+}
+
+/// A part of `every_ms` that is fine enough for a forecast over `within_ms`: a 48th of it, between
+/// a second and a minute, so that a rule that is evaluated each minute knows a fast drain soon. The
+/// instants between evaluations are read from the store.
+fn crossing_step_ms(every_ms: i64, within_ms: i64) -> i64 {
+    let wanted_ms = (within_ms / 48).clamp(1_000, MINUTE_MS);
+    if every_ms <= wanted_ms {
+        return every_ms;
+    }
+    let parts = (every_ms + wanted_ms - 1) / wanted_ms;
+    let divides = (parts..parts.saturating_mul(4)).find(|parts| every_ms % parts == 0);
+    divides.map_or(every_ms, |parts| every_ms / parts)
+}
+
+/// The width of a forecast's buckets: five minutes for horizons of one to twelve hours, finer
+/// below, coarser above.
+fn bucket_ms(within_ms: i64) -> i64 {
+    match within_ms {
+        0..HOUR_MS => (within_ms / 48).max(1),
+        within_ms if within_ms <= 12 * HOUR_MS => 5 * MINUTE_MS,
+        _ => within_ms / 144,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learning_steps_fit_the_interval() {
+        assert_eq!(
+            [1_000, 15_000, 60_000, 90_000].map(normal_step_ms),
+            [60_000, 60_000, 60_000, 90_000]
+        );
+        for (every_ms, within_ms, expected) in [
+            (1_000, 600_000, 1_000),
+            (15_000, 600_000, 7_500),
+            (60_000, 600_000, 12_000),
+            (60_000, 12 * HOUR_MS, 60_000),
+            (300_000, 12 * HOUR_MS, 60_000),
+            (60_000, 1_000, 1_000),
+            (61_001, 1_000, 61_001),
+        ] {
+            assert_eq!(crossing_step_ms(every_ms, within_ms), expected, "{every_ms} {within_ms}");
+        }
+    }
+}
