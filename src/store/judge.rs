@@ -1,4 +1,6 @@
 use super::RefusedReason;
+use super::head::split;
+use crate::series::SeriesId;
 
 /// Samples further ahead of the clock than this are refused.
 pub(super) const FUTURE_MAX_MS: i64 = 10 * 60_000;
@@ -28,6 +30,34 @@ pub(super) enum TailKind {
 impl Tail {
     pub(super) fn new(generation: u32) -> Tail {
         Tail { generation, kind: TailKind::None, logged: false, time_ms: i64::MIN, bits: 0 }
+    }
+}
+
+/// The tails of all series, by slot.
+#[derive(Default)]
+pub(super) struct Tails(Vec<Tail>);
+
+impl Tails {
+    /// Returns the tail of a series, an empty one the first time it is asked for.
+    #[inline]
+    pub(super) fn get(&mut self, id: SeriesId) -> &mut Tail {
+        let (slot, generation) = split(id);
+        let slot = slot as usize;
+        if slot >= self.0.len() {
+            self.0.resize(slot + 1, Tail::new(0));
+        }
+        let tail = &mut self.0[slot];
+        if tail.generation < generation {
+            *tail = Tail::new(generation);
+        }
+        tail
+    }
+
+    /// Returns whether the slot of a series went to another one, or to none.
+    #[inline]
+    pub(super) fn is_forgotten(&self, id: SeriesId) -> bool {
+        let (slot, generation) = split(id);
+        self.0.get(slot as usize).is_some_and(|tail| tail.generation > generation)
     }
 }
 

@@ -14,13 +14,16 @@
 //! any reading of what samples mean.
 
 mod appender;
+mod bytes;
 mod cache;
 mod error;
 mod forget;
 mod head;
 mod judge;
+mod log;
 mod merge;
 mod postings;
+mod recover;
 mod snapshot;
 mod status;
 mod types;
@@ -41,9 +44,10 @@ pub use types::{
     Committed, Exemplar, MetricMetadata, MetricType, Refused, RefusedKind, RefusedReason,
 };
 
-use crate::env::{Clock, Disk, SimDisk};
+use crate::env::{Clock, Disk, DiskLock, SimDisk};
 use forget::Epochs;
 use head::Head;
+use recover::Recovered;
 use status::Counters;
 use writer::Writer;
 
@@ -96,13 +100,13 @@ pub struct Store {
 
 struct Inner {
     options: StoreOptions,
-    #[expect(dead_code, reason = "the log and the blocks are built on it")]
-    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     writer: Mutex<Writer>,
     head: RwLock<Head>,
     epochs: Epochs,
     counters: Counters,
+    recovery: RecoveryReport,
+    _lock: DiskLock,
 }
 
 impl Store {
@@ -112,14 +116,18 @@ impl Store {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
     ) -> Result<Store, OpenError> {
+        let lock = recover::lock(&*disk, &options.dir)?;
+        let recovered = recover::recover(&options, &disk, &clock, &|_, _| false)?;
+        let Recovered { head, tails, newest_ms, log, report } = recovered;
         let inner = Inner {
             options,
-            disk,
             clock,
-            writer: Mutex::new(Writer::new()),
-            head: RwLock::new(Head::new()),
+            writer: Mutex::new(Writer::new(log, tails, newest_ms, i64::MIN)),
+            head: RwLock::new(head),
             epochs: Epochs::new(),
             counters: Counters::default(),
+            recovery: report,
+            _lock: lock,
         };
         Ok(Store { inner: Arc::new(inner) })
     }
@@ -146,15 +154,18 @@ impl Store {
     /// forgets series that ended, drops the log that is not needed any more. The server calls it
     /// each minute. What fails is tried again the next time.
     pub fn maintain(&self) -> Result<(), MaintainError> {
-        self.inner.writer.lock().forgotten.purge();
+        let mut writer = self.inner.writer.lock();
+        writer.forgotten.purge();
+        writer.log.retry();
         Ok(())
     }
 
     /// Syncs the log and refuses writes from here on; reading goes on. Dropping the last clone does
     /// the same.
     pub fn close(&self) -> Result<(), MaintainError> {
-        self.inner.writer.lock().close();
-        Ok(())
+        let mut writer = self.inner.writer.lock();
+        let path = writer.log.dir().to_owned();
+        writer.close().map_err(|source| MaintainError::Io { path, doing: "sync the log", source })
     }
 
     /// Returns the latest metadata of each metric, sorted by name.
@@ -168,8 +179,12 @@ impl Store {
 
     /// Returns what the store holds and has met.
     pub fn status(&self) -> StoreStatus {
-        let mut status =
-            StoreStatus { head: self.inner.head.read().status(), ..StoreStatus::default() };
+        let mut status = StoreStatus {
+            head: self.inner.head.read().status(),
+            log: self.inner.writer.lock().log.status(),
+            recovery: self.inner.recovery.clone(),
+            ..StoreStatus::default()
+        };
         self.inner.counters.fill(&mut status);
         status
     }
@@ -177,5 +192,13 @@ impl Store {
     /// Returns the first `limit` entries of each list of where the head's cardinality comes from.
     pub fn cardinality(&self, limit: usize) -> Cardinality {
         self.inner.head.read().cardinality(limit)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.writer.get_mut().log.sync() {
+            tracing::error!(%error, "Could not sync the log when the store was dropped.");
+        }
     }
 }

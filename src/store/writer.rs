@@ -4,8 +4,9 @@ use hashbrown::HashMap;
 
 use super::appender::{Batch, Row};
 use super::forget::Forgotten;
-use super::head::{Stored, split};
-use super::judge::{Bounds, FUTURE_MAX_MS, JudgeOptions, Tail, TailKind, Verdict};
+use super::head::Stored;
+use super::judge::{Bounds, FUTURE_MAX_MS, JudgeOptions, Tail, TailKind, Tails, Verdict};
+use super::log::{FloatRow, HistogramRow, Log, TransactionWriter};
 use super::types::{Committed, Exemplar, Refused, RefusedKind, RefusedReason};
 use super::{AppendError, Inner};
 use crate::series::{HistogramPoint, Labels, SeriesId};
@@ -15,7 +16,8 @@ const EXEMPLAR_CHARS_MAX: usize = 128;
 
 /// What the one writer of the head owns.
 pub(super) struct Writer {
-    tails: Vec<Tail>,
+    pub(super) tails: Tails,
+    pub(super) log: Log,
     /// The newest sample stored anywhere, ms; `i64::MIN` in an empty store.
     pub(super) newest_ms: i64,
     /// The end of what was cut into blocks, ms, exclusive; `i64::MIN` where there is none.
@@ -23,6 +25,11 @@ pub(super) struct Writer {
     pub(super) forgotten: Forgotten,
     closed: bool,
     fates: Vec<Fate>,
+    /// The tails that the present transaction has moved, as they were.
+    undo: Vec<(SeriesId, Tail)>,
+    /// The series that the present transaction names in the log for the first time.
+    named: Vec<SeriesId>,
+    record: TransactionWriter,
 }
 
 /// What is done with a sample that was judged.
@@ -36,38 +43,35 @@ enum Fate {
 }
 
 impl Writer {
-    pub(super) fn new() -> Writer {
+    pub(super) fn new(log: Log, tails: Tails, newest_ms: i64, blocks_end_ms: i64) -> Writer {
         Writer {
-            tails: Vec::new(),
-            newest_ms: i64::MIN,
-            blocks_end_ms: i64::MIN,
+            tails,
+            log,
+            newest_ms,
+            blocks_end_ms,
             forgotten: Forgotten::default(),
             closed: false,
             fates: Vec::new(),
+            undo: Vec::new(),
+            named: Vec::new(),
+            record: TransactionWriter::default(),
         }
     }
 
-    pub(super) fn close(&mut self) {
+    /// Syncs the log; from here on nothing is taken.
+    pub(super) fn close(&mut self) -> std::io::Result<()> {
         self.closed = true;
+        self.log.sync()
     }
 
-    /// Returns the tail of a living series.
-    fn tail(&mut self, id: SeriesId) -> &mut Tail {
-        let (slot, generation) = split(id);
-        let slot = slot as usize;
-        if slot >= self.tails.len() {
-            self.tails.resize(slot + 1, Tail::new(0));
+    /// Takes back what judging a transaction did.
+    fn roll_back(&mut self) {
+        for (series, tail) in self.undo.drain(..).rev() {
+            *self.tails.get(series) = tail;
         }
-        let tail = &mut self.tails[slot];
-        if tail.generation < generation {
-            *tail = Tail::new(generation);
+        for series in self.named.drain(..) {
+            self.tails.get(series).logged = false;
         }
-        tail
-    }
-
-    fn is_forgotten(&self, id: SeriesId) -> bool {
-        let (slot, generation) = split(id);
-        self.tails.get(slot as usize).is_some_and(|tail| tail.generation > generation)
     }
 }
 
@@ -78,11 +82,16 @@ impl Inner {
         if writer.closed {
             return Err(AppendError::Closed);
         }
+        writer.log.ensure_open()?;
         let now_ms = self.clock.now_ms();
         self.revive(&mut writer, batch);
         let mut committed = Committed::default();
         self.judge(&mut writer, batch, now_ms, &mut committed);
         self.judge_exemplars(batch, now_ms, &mut committed);
+        if let Err(error) = self.log(&mut writer, batch) {
+            writer.roll_back();
+            return Err(error);
+        }
         self.publish(&mut writer, batch);
         self.count(&writer, &committed);
         Ok(committed)
@@ -92,7 +101,7 @@ impl Inner {
     fn revive(&self, writer: &mut Writer, batch: &mut Batch) {
         let samples = batch.samples.iter_mut().map(|row| &mut row.series);
         for series in samples.chain(batch.exemplars.iter_mut().map(|(series, _)| series)) {
-            if writer.is_forgotten(*series)
+            if writer.tails.is_forgotten(*series)
                 && let Some(labels) = writer.forgotten.labels(*series)
             {
                 *series = self.head.write().find_or_create(labels);
@@ -108,11 +117,13 @@ impl Inner {
         let bounds = Bounds::new(now_ms, writer.newest_ms, writer.blocks_end_ms, &options);
         let mut fates = std::mem::take(&mut writer.fates);
         fates.clear();
+        writer.undo.clear();
         let mut pending = Pending::default();
         for (at, row) in batch.samples.iter().enumerate() {
-            let tail = writer.tail(row.series);
+            let tail = writer.tails.get(row.series);
             let fate = match bounds.judge(tail, row.time_ms) {
                 Verdict::Ordered => {
+                    writer.undo.push((row.series, *tail));
                     tail.time_ms = row.time_ms;
                     tail.bits = row.bits;
                     tail.kind =
@@ -196,6 +207,52 @@ impl Inner {
         let labels = self.head.read().get(series).map(|series| series.labels.clone());
         let labels = labels.unwrap_or_else(Labels::empty);
         Refused { series, labels, time_ms, what, reason }
+    }
+
+    /// Writes what was judged to the log, as one record.
+    fn log(&self, writer: &mut Writer, batch: &mut Batch) -> Result<(), AppendError> {
+        let mut newest_ms = i64::MIN;
+        writer.named.clear();
+        let accepted = |fate: &Fate| matches!(fate, Fate::Ordered | Fate::Late);
+        let rows = batch.samples.iter().zip(&writer.fates).filter(|(_, fate)| accepted(fate));
+        for (row, _) in rows.clone() {
+            newest_ms = newest_ms.max(row.time_ms);
+            let tail = writer.tails.get(row.series);
+            if !std::mem::replace(&mut tail.logged, true) {
+                writer.named.push(row.series);
+            }
+        }
+        for (series, _) in &batch.exemplars {
+            if !std::mem::replace(&mut writer.tails.get(*series).logged, true) {
+                writer.named.push(*series);
+            }
+        }
+        let record = &mut writer.record;
+        record.clear();
+        {
+            let head = self.head.read();
+            batch.metadata.retain(|(metric, known)| head.metadata.get(metric) != Some(known));
+            let named = writer.named.iter();
+            record.series(named.filter_map(|id| head.get(*id).map(|series| (*id, &series.labels))));
+        }
+        record.floats(rows.clone().filter(|(row, _)| !row.is_histogram).map(|(row, _)| FloatRow {
+            series: row.series,
+            time_ms: row.time_ms,
+            bits: row.bits,
+            start_ms: row.start_ms,
+        }));
+        record.histograms(rows.filter(|(row, _)| row.is_histogram).map(|(row, _)| HistogramRow {
+            series: row.series,
+            time_ms: row.time_ms,
+            start_ms: row.start_ms,
+            histogram: &*batch.histograms[row.bits as usize],
+        }));
+        record.exemplars(batch.exemplars.iter().map(|(series, exemplar)| (*series, exemplar)));
+        record.metadata(batch.metadata.iter().map(|(metric, known)| (metric.as_str(), known)));
+        if record.payload().is_empty() {
+            return Ok(());
+        }
+        writer.log.append(record.payload(), newest_ms)
     }
 
     /// Makes what was judged and logged visible.

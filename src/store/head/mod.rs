@@ -33,6 +33,12 @@ fn join(slot: Slot, generation: u32) -> SeriesId {
     SeriesId(u64::from(generation) << 32 | u64::from(slot))
 }
 
+/// A damaged log must not ask for endless slots: one record holds fewer new series than this.
+const SLOT_GAP_MAX: usize = 1 << 22;
+
+/// The first generation of series that got a slot while the log was replayed.
+const FRESH_GENERATION: u32 = 1 << 30;
+
 /// All series of the head. Behind one lock: appended to under its write half, for the time it takes
 /// to copy a transaction; no I/O is done under it.
 pub(super) struct Head {
@@ -48,7 +54,10 @@ pub(super) struct Head {
 
 #[derive(Default)]
 struct Place {
+    /// That of the present series.
     generation: u32,
+    /// How many generations were given out.
+    generations: u32,
     series: Option<Box<Series>>,
 }
 
@@ -80,18 +89,68 @@ impl Head {
             self.slots.push(Place::default());
             self.slots.len() as Slot - 1
         });
-        self.place(slot, labels);
-        join(slot, self.slots[slot as usize].generation)
+        let generation = self.slots[slot as usize].generations;
+        self.place(slot, generation, labels)
     }
 
-    fn place(&mut self, slot: Slot, labels: &Labels) {
+    /// Creates a series under the id that the log has for it. Where it exists under another id, or
+    /// the slot is taken, it returns that other id, or one that is not in the log yet.
+    pub(super) fn restore(&mut self, id: SeriesId, labels: &Labels) -> SeriesId {
+        let (slot, generation) = split(id);
+        let found = self.find(labels);
+        if slot as usize >= self.slots.len() && (slot as usize) < self.slots.len() + SLOT_GAP_MAX {
+            self.slots.resize_with(slot as usize + 1, Place::default);
+        }
+        let Some(place) = self.slots.get_mut(slot as usize) else {
+            return found.unwrap_or_else(|| self.find_or_create(labels));
+        };
+        place.generations = place.generations.max(generation.saturating_add(1));
+        if let Some(found) = found {
+            return found;
+        }
+        if place.series.is_none() {
+            return self.place(slot, generation, labels);
+        }
+        // A slot beyond all others, in a generation that the log cannot have.
+        self.slots.push(Place::default());
+        self.place(self.slots.len() as Slot - 1, FRESH_GENERATION, labels)
+    }
+
+    /// Lets new series take the slots that replaying the log has left empty.
+    pub(super) fn finish_restoring(&mut self) {
+        let slots = self.slots.iter().enumerate();
+        let empty = slots.filter(|(_, place)| place.series.is_none());
+        self.free = empty.map(|(slot, _)| slot as Slot).collect();
+    }
+
+    /// Forgets a series; its id is never given out again.
+    pub(super) fn forget(&mut self, id: SeriesId) -> Option<Labels> {
+        let (slot, _) = split(id);
+        let labels = self.get(id)?.labels.clone();
         let hash = self.hasher.hash_one(labels.identity_bytes());
-        self.slots[slot as usize].series = Some(Box::new(Series::new(labels.clone())));
+        if let Ok(entry) = self.table.find_entry(hash, |found| *found == slot) {
+            entry.remove();
+        }
+        self.index.remove(slot, &labels);
+        self.slots[slot as usize].series = None;
+        self.free.push(slot);
+        Some(labels)
+    }
+
+    /// Puts a series into an empty slot.
+    fn place(&mut self, slot: Slot, generation: u32, labels: &Labels) -> SeriesId {
+        let hash = self.hasher.hash_one(labels.identity_bytes());
+        let place = &mut self.slots[slot as usize];
+        place.series = Some(Box::new(Series::new(labels.clone())));
+        place.generation = generation;
+        place.generations = place.generations.max(generation.saturating_add(1));
+        let id = join(slot, generation);
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.table.insert_unique(hash, slot, |slot| {
             let series = slots[*slot as usize].series.as_ref().expect("the table names live slots");
             hasher.hash_one(series.labels.identity_bytes())
         });
+        id
     }
 
     fn labels_at(&self, slot: Slot) -> Option<&Labels> {
@@ -126,11 +185,6 @@ impl Head {
     /// Iterates over all series, those without samples included.
     pub(super) fn iter(&self) -> impl Iterator<Item = (SeriesId, &Series)> {
         (0..self.slots.len() as Slot).filter_map(|slot| self.in_slot(slot))
-    }
-
-    /// Returns how many slots there are; ids are below.
-    pub(super) fn slot_count(&self) -> usize {
-        self.slots.len()
     }
 
     /// Returns how many series there are.

@@ -1,0 +1,312 @@
+//! The write-ahead log: every transaction is one record in a numbered segment.
+//!
+//! Entry points: [`Log::append`] and [`replay`](replay::replay). Layout: `FORMAT.md`.
+//!
+//! Invariants: a record is written whole before its transaction is visible. After a failed write or
+//! sync the log takes nothing until a fresh segment was opened and synced; that segment's header
+//! says up to where the one before counts, so that what failed is not replayed.
+//!
+//! Absent on purpose: group commit. With `WalSync::Ack` the writer waits for the disk.
+
+mod checkpoint;
+mod record;
+mod replay;
+mod sync;
+mod transaction;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) use checkpoint::write_checkpoint;
+pub(super) use replay::{Replayed, replay};
+pub(super) use transaction::{
+    FloatRow, HistogramRow, Section, TransactionWriter, get_histogram, put_histogram,
+};
+
+use super::bytes::{Reader, put_u16, put_u32, put_u64};
+use super::status::LogStatus;
+use super::{AppendError, WalSync};
+use crate::env::{Clock, Disk, DiskFile};
+use sync::Syncer;
+
+/// A segment is ended when it has grown beyond this.
+const SEGMENT_BYTES_MAX: u64 = 128 << 20;
+
+/// How long to wait after a failure before a commit tries again to open a segment.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+const VERSION: u16 = 1;
+const HEADER_LEN: usize = 40;
+const MAGIC_SEGMENT: [u8; 4] = *b"FWLG";
+const MAGIC_CHECKPOINT: [u8; 4] = *b"FWCP";
+
+/// The log that is written to.
+pub(super) struct Log {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    dir: PathBuf,
+    sync: WalSync,
+    syncer: Syncer,
+    /// `None` until the first segment is open, and after a failure.
+    current: Option<Segment>,
+    failure: Option<String>,
+    retry_at: Duration,
+    /// What is on disk, oldest first, the current one included.
+    segments: Vec<SegmentInfo>,
+    next_number: u64,
+    scratch: Vec<u8>,
+}
+
+struct Segment {
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+}
+
+/// A segment on disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SegmentInfo {
+    pub(super) number: u64,
+    /// Up to where it counts.
+    pub(super) len_bytes: u64,
+    /// The newest sample in it, ms; `i64::MIN` without samples.
+    pub(super) newest_ms: i64,
+}
+
+impl Log {
+    /// Takes over the segments that were found, and opens a new one; when that fails the log
+    /// refuses writes and tries again.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        dir: PathBuf,
+        sync: WalSync,
+        segments: Vec<SegmentInfo>,
+        next_number: u64,
+    ) -> Log {
+        let mut log = Log {
+            syncer: Syncer::start(sync),
+            disk,
+            clock,
+            dir,
+            sync,
+            current: None,
+            failure: None,
+            retry_at: Duration::ZERO,
+            segments,
+            next_number,
+            scratch: Vec::new(),
+        };
+        log.retry();
+        log
+    }
+
+    /// Returns whether a record can be appended, after trying to make it so.
+    pub(super) fn ensure_open(&mut self) -> Result<(), AppendError> {
+        if let Some(failure) = self.syncer.take_failure() {
+            self.fail("sync", &failure);
+        }
+        if self.current.is_none() && self.clock.elapsed() >= self.retry_at {
+            self.retry();
+        }
+        match (&self.current, &self.failure) {
+            (Some(_), _) => Ok(()),
+            (None, reason) => {
+                let reason = reason.clone().unwrap_or_else(|| "not opened yet".to_owned());
+                Err(AppendError::Refusing { path: self.dir.clone(), reason })
+            }
+        }
+    }
+
+    /// Tries to open a fresh segment if the log is refusing.
+    pub(super) fn retry(&mut self) {
+        if let Some(failure) = self.syncer.take_failure() {
+            self.fail("sync", &failure);
+        }
+        if self.current.is_some() {
+            return;
+        }
+        match self.open_segment() {
+            Ok(()) => {
+                if self.failure.take().is_some() {
+                    tracing::info!(dir = %self.dir.display(), "The log takes writes again.");
+                }
+            }
+            Err(error) => self.fail("open a segment", &error),
+        }
+    }
+
+    /// Ends the current segment and opens the next one. The log is refusing after an error.
+    pub(super) fn rotate(&mut self) -> io::Result<()> {
+        if let Some(current) = self.current.take() {
+            if let Err(error) = current.file.sync() {
+                self.fail("sync", &error);
+                return Err(error);
+            }
+            self.syncer.forget();
+        }
+        self.open_segment().inspect_err(|error| self.fail("open a segment", error))
+    }
+
+    fn open_segment(&mut self) -> io::Result<()> {
+        let number = self.next_number;
+        let path = self.dir.join(segment_name(number));
+        let before = self.segments.last();
+        let header = header(
+            MAGIC_SEGMENT,
+            self.clock.now_ms(),
+            before.map_or(u64::MAX, |segment| segment.number),
+            before.map_or(0, |segment| segment.len_bytes),
+        );
+        // A number is used once, also when opening fails half way.
+        self.next_number += 1;
+        let opened = self.disk.create(&path).and_then(|file| {
+            file.append(&header)?;
+            file.sync()?;
+            self.disk.sync_dir(&self.dir)?;
+            Ok(file)
+        });
+        match opened {
+            Ok(file) => {
+                let len_bytes = HEADER_LEN as u64;
+                self.segments.push(SegmentInfo { number, len_bytes, newest_ms: i64::MIN });
+                self.current = Some(Segment { path, file });
+                Ok(())
+            }
+            Err(error) => {
+                // Left behind, it is an empty segment, which replay passes over.
+                let _ = self.disk.remove_file(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes one record. Before it returns the record is safe from the death of the process, and
+    /// with [`WalSync::Ack`] from a power cut. After an error it will not be replayed.
+    pub(super) fn append(&mut self, payload: &[u8], newest_ms: i64) -> Result<(), AppendError> {
+        let len_bytes = self.segments.last().map_or(0, |segment| segment.len_bytes);
+        if len_bytes >= SEGMENT_BYTES_MAX {
+            let path = self.dir.join(segment_name(self.next_number));
+            self.rotate().map_err(|source| AppendError::Log { path, source })?;
+        }
+        let Some(current) = &self.current else {
+            let reason = self.failure.clone().unwrap_or_default();
+            return Err(AppendError::Refusing { path: self.dir.clone(), reason });
+        };
+        self.scratch.clear();
+        record::put_record(&mut self.scratch, record::TRANSACTION, payload);
+        let file = &current.file;
+        let mut written = file.append(&self.scratch);
+        if written.is_ok() && self.sync == WalSync::Ack {
+            written = file.sync();
+        }
+        if let Err(source) = written {
+            let path = current.path.clone();
+            self.fail("write", &source);
+            return Err(AppendError::Log { path, source });
+        }
+        if self.sync != WalSync::Ack {
+            self.syncer.note(file);
+        }
+        let segment = self.segments.last_mut().expect("the current segment is listed");
+        segment.len_bytes += self.scratch.len() as u64;
+        segment.newest_ms = segment.newest_ms.max(newest_ms);
+        Ok(())
+    }
+
+    fn fail(&mut self, doing: &str, error: &io::Error) {
+        if self.failure.is_none() {
+            tracing::error!(
+                dir = %self.dir.display(), doing, %error,
+                "The log does not take writes; trying again until it does."
+            );
+        }
+        self.syncer.forget();
+        self.current = None;
+        self.failure = Some(format!("cannot {doing}: {error}"));
+        self.retry_at = self.clock.elapsed() + RETRY_AFTER;
+    }
+
+    /// Returns the number of the segment written to, or of the next one.
+    pub(super) fn current_number(&self) -> u64 {
+        match (&self.current, self.segments.last()) {
+            (Some(_), Some(segment)) => segment.number,
+            _ => self.next_number,
+        }
+    }
+
+    pub(super) fn segments(&self) -> &[SegmentInfo] {
+        &self.segments
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Removes the segments before `number`, which a checkpoint stands for.
+    pub(super) fn drop_before(&mut self, number: u64) -> io::Result<()> {
+        while let Some(segment) = self.segments.first().filter(|segment| segment.number < number) {
+            self.disk.remove_file(&self.dir.join(segment_name(segment.number)))?;
+            self.segments.remove(0);
+        }
+        self.disk.sync_dir(&self.dir)
+    }
+
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let Some(current) = &self.current else { return Ok(()) };
+        current.file.sync()
+    }
+
+    pub(super) fn status(&self) -> LogStatus {
+        LogStatus {
+            first_segment: self.segments.first().map_or(0, |segment| segment.number),
+            current_segment: self.current_number(),
+            size_bytes: self.segments.iter().map(|segment| segment.len_bytes).sum(),
+            refusing: self.failure.clone().filter(|_| self.current.is_none()),
+        }
+    }
+}
+
+fn segment_name(number: u64) -> String {
+    format!("{number:08}.wal")
+}
+
+fn checkpoint_name(number: u64) -> String {
+    format!("{number:08}.checkpoint")
+}
+
+fn header(magic: [u8; 4], created_ms: i64, before: u64, before_len: u64) -> Vec<u8> {
+    let mut header = Vec::with_capacity(HEADER_LEN);
+    header.extend_from_slice(&magic);
+    put_u16(&mut header, VERSION);
+    put_u16(&mut header, 0);
+    put_u64(&mut header, created_ms as u64);
+    put_u64(&mut header, before);
+    put_u64(&mut header, before_len);
+    put_u32(&mut header, 0);
+    let crc = crc32c::crc32c(&header);
+    put_u32(&mut header, crc);
+    header
+}
+
+/// What the header of a segment or checkpoint says.
+struct Header {
+    version: u16,
+    /// The segment before, and up to where it counts.
+    before: Option<(u64, u64)>,
+}
+
+fn read_header(bytes: &[u8], magic: [u8; 4]) -> Option<Header> {
+    let bytes = bytes.get(..HEADER_LEN)?;
+    let (covered, crc) = bytes.split_at(HEADER_LEN - 4);
+    let mut reader = Reader::new(bytes);
+    if reader.array::<4>()? != magic || crc32c::crc32c(covered) != Reader::new(crc).u32()? {
+        return None;
+    }
+    let version = reader.u16()?;
+    let _flags = reader.u16()?;
+    let _created = reader.u64()?;
+    let (before, before_len) = (reader.u64()?, reader.u64()?);
+    Some(Header { version, before: (before != u64::MAX).then_some((before, before_len)) })
+}

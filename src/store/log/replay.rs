@@ -1,0 +1,176 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::record::{Found, Records, TRANSACTION};
+use super::transaction::{Section, read_sections};
+use super::{HEADER_LEN, MAGIC_CHECKPOINT, MAGIC_SEGMENT, SegmentInfo, VERSION, read_header};
+use crate::env::Disk;
+use crate::store::OpenError;
+
+/// What replaying the log found.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Replayed {
+    pub(in crate::store) segments: Vec<SegmentInfo>,
+    /// The number for the next segment.
+    pub(in crate::store) next_number: u64,
+    /// What could not be read, each with file and offset.
+    pub(in crate::store) problems: Vec<String>,
+}
+
+/// Reads checkpoint and segments in the order they were written and hands each section to `visit`,
+/// with the number of its segment (0 for the checkpoint). What cannot be read is reported, and
+/// passed over.
+pub(in crate::store) fn replay(
+    disk: &dyn Disk,
+    dir: &Path,
+    visit: &mut dyn FnMut(u64, Section) -> i64,
+) -> Result<Replayed, OpenError> {
+    let io = |path: &Path, doing| {
+        let path = path.to_owned();
+        move |source: io::Error| OpenError::Io { path, doing, source }
+    };
+    let entries = disk.list(dir).map_err(io(dir, "list the log"))?;
+    let numbered = |suffix: &str| {
+        let names = entries.iter().filter_map(|entry| entry.name.strip_suffix(suffix));
+        let mut numbers: Vec<u64> = names.filter_map(|name| name.parse().ok()).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    let mut replayed = Replayed::default();
+    let mut from = 0;
+    if let Some(number) = numbered(".checkpoint").pop() {
+        let path = dir.join(super::checkpoint_name(number));
+        let bytes = disk.read(&path).map_err(io(&path, "read the checkpoint"))?;
+        check_version(&path, &bytes, MAGIC_CHECKPOINT)?;
+        let mut one = File { path, number: 0, limit: None, is_last: false };
+        one.replay(&bytes, visit, &mut replayed.problems);
+        from = number;
+    }
+    let numbers = numbered(".wal");
+    replayed.next_number = numbers.last().map_or(1, |last| last + 1).max(from).max(1);
+    for number in numbers.iter().filter(|number| **number < from) {
+        // The checkpoint stands for it; the process ended before it was removed.
+        let path = dir.join(super::segment_name(*number));
+        disk.remove_file(&path)
+            .map_err(io(&path, "remove a segment that a checkpoint replaced"))?;
+    }
+    let mut files = Vec::new();
+    for number in numbers.into_iter().filter(|number| *number >= from) {
+        let path = dir.join(super::segment_name(number));
+        files.push(File { path, number, limit: None, is_last: false });
+    }
+    limits(disk, &mut files)?;
+    for file in &mut files {
+        let bytes = disk.read(&file.path).map_err(io(&file.path, "read the log"))?;
+        let (len_bytes, newest_ms) = file.replay(&bytes, visit, &mut replayed.problems);
+        replayed.segments.push(SegmentInfo { number: file.number, len_bytes, newest_ms });
+    }
+    Ok(replayed)
+}
+
+struct File {
+    path: PathBuf,
+    number: u64,
+    /// Up to where the segment after it says that it counts.
+    limit: Option<u64>,
+    is_last: bool,
+}
+
+/// Takes from each segment's header up to where the one before counts.
+fn limits(disk: &dyn Disk, files: &mut [File]) -> Result<(), OpenError> {
+    for at in 0..files.len() {
+        let path = &files[at].path;
+        let bytes = disk.map(path).map_err(|source| OpenError::Io {
+            path: path.clone(),
+            doing: "read the log",
+            source,
+        })?;
+        check_version(path, &bytes, MAGIC_SEGMENT)?;
+        let before = read_header(&bytes, MAGIC_SEGMENT).and_then(|header| header.before);
+        if let Some((number, len)) = before
+            && let Some(file) = files.iter_mut().find(|file| file.number == number)
+        {
+            file.limit = Some(len);
+        }
+    }
+    // Segments that hold nothing, as a full disk leaves them, do not make the one before the last
+    // one less so: its tail may be torn.
+    for file in files.iter_mut().rev() {
+        if file.limit.is_some() {
+            break;
+        }
+        file.is_last = true;
+    }
+    Ok(())
+}
+
+fn check_version(path: &Path, bytes: &[u8], magic: [u8; 4]) -> Result<(), OpenError> {
+    match read_header(bytes, magic) {
+        Some(header) if header.version != VERSION => Err(OpenError::Format {
+            path: path.to_owned(),
+            found: header.version,
+            oldest: VERSION,
+            newest: VERSION,
+        }),
+        _ => Ok(()),
+    }
+}
+
+impl File {
+    /// Returns up to where the file counts, and the newest sample in it.
+    fn replay(
+        &mut self,
+        bytes: &[u8],
+        visit: &mut dyn FnMut(u64, Section) -> i64,
+        problems: &mut Vec<String>,
+    ) -> (u64, i64) {
+        let found_len = bytes.len();
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(found_len);
+        let bytes = &bytes[..limit.min(found_len)];
+        let mut newest_ms = i64::MIN;
+        let path = self.path.display();
+        let mut report = |offset: usize, text: &str| {
+            let problem = format!("{path}: at byte {offset}: {text}");
+            tracing::warn!(file = %path, offset, "Could not read all of the log: {text}.");
+            problems.push(problem);
+        };
+        let magic = if self.number == 0 { MAGIC_CHECKPOINT } else { MAGIC_SEGMENT };
+        if bytes.len() < HEADER_LEN && self.is_last {
+            return (HEADER_LEN as u64, newest_ms); // opened, and never written to
+        }
+        if read_header(bytes, magic).is_none() {
+            report(0, "the header is damaged; its records are read all the same");
+        }
+        if found_len < limit {
+            report(found_len, "the file is shorter than it was when the next one was begun");
+        }
+        for found in Records::new(bytes) {
+            match found {
+                Found::Record { offset, kind: TRANSACTION, payload } => {
+                    let mut visit =
+                        |section| newest_ms = newest_ms.max(visit(self.number, section));
+                    if read_sections(&payload, &mut visit).is_none() {
+                        report(offset, "the record makes no sense; it is passed over");
+                    }
+                }
+                Found::Record { offset, .. } => {
+                    report(offset, "a record of a kind unknown to this build is passed over");
+                }
+                Found::Damage { offset, what } => {
+                    report(offset, &format!("{what}; passed over up to the next record"));
+                }
+                Found::Tail { offset, what } if self.is_last => {
+                    report(
+                        offset,
+                        &format!("{what}: a write that was not acknowledged; the log ends here"),
+                    );
+                    return (offset as u64, newest_ms);
+                }
+                Found::Tail { offset, what } => {
+                    report(offset, &format!("{what}; the rest of the file is lost"));
+                }
+            }
+        }
+        (bytes.len() as u64, newest_ms)
+    }
+}
