@@ -11,7 +11,9 @@
 //! Alertmanager's work. Restoring from `ALERTS_FOR_STATE` is replaced by state of our own on disk.
 
 mod alert;
+mod group;
 mod machine;
+mod manager;
 mod notifiable;
 mod notifier;
 mod saved;
@@ -23,6 +25,7 @@ mod texts;
 mod view;
 
 pub use alert::AlertState;
+pub use manager::{Manager, ManagerOptions, Sink};
 pub use notifiable::NotifiableAlert;
 pub use notifier::{AlertmanagerStatus, AlertmanagerTarget, Notifier};
 pub use view::{

@@ -63,6 +63,8 @@ pub struct RuleView {
     pub health: Health,
     /// Why it did not.
     pub last_error: Option<String>,
+    /// What is probably not meant, though it could be evaluated.
+    pub warnings: Vec<String>,
     /// How long the last evaluation took.
     pub evaluation_time: Duration,
     /// When it was last evaluated, ms.
@@ -156,6 +158,7 @@ impl RulesView {
 pub(super) struct LastEvaluation {
     pub(super) health: Health,
     pub(super) error: Option<String>,
+    pub(super) warnings: Vec<String>,
     pub(super) duration: Duration,
     pub(super) at_ms: Option<i64>,
 }
@@ -183,6 +186,7 @@ impl RuleAlerts {
             labels,
             health: last.health,
             last_error: last.error.clone(),
+            warnings: last.warnings.clone(),
             evaluation_time: last.duration,
             last_evaluation_ms: last.at_ms,
             source_text: rule.source_text.clone(),

@@ -3,10 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forewarn::alerts::{AlertmanagerTarget, NotifiableAlert, Notifier};
-use forewarn::env::SystemClock;
-use forewarn::series::Labels;
+use std::path::PathBuf;
+
+use forewarn::alerts::{
+    AlertState, AlertmanagerTarget, Manager, ManagerOptions, NotifiableAlert, Notifier, RuleKind,
+    Sink,
+};
+use forewarn::env::{Clock, Disk, ManualClock, SimDisk, SystemClock};
+use forewarn::promql::{self, Engine, EngineOptions, QueryValue};
+use forewarn::rules::{self, LoadOptions, LocalEvaluator, RuleSource};
+use forewarn::series::{Labels, format_rfc3339};
+use forewarn::store::Store;
 use hyper::StatusCode;
+use parking_lot::Mutex;
 
 use crate::support::alertmanager::FakeAlertmanager;
 
@@ -165,4 +174,363 @@ async fn a_reload_keeps_the_queues_of_those_that_stay() {
     assert_eq!((stays.alerts().len(), goes.alerts().len()), (2, 1));
     assert_eq!(notifier.status().len(), 1);
     assert_eq!(notifier.status()[0].sent, 2);
+}
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+/// A whole minute.
+const START: i64 = 1_700_000_040_000;
+
+const DOWN_PROMETHEUS: &str = "
+groups:
+- name: availability
+  interval: 30s
+  rules:
+  - record: job:up:sum
+    expr: sum by (job) (up)
+  - alert: InstanceDown
+    expr: up == 0
+    for: 1m
+    labels: {severity: page, team: '{{ $labels.job }}-team'}
+    annotations:
+      summary: '{{ $labels.instance }} is down: {{ $value }} of {{ query \"job:up:sum\" | first | value }} up'
+";
+
+const DOWN_FOREWARN: &str = r#"
+defaults { every 30s }
+rule InstanceDown {
+  signal up
+  page when value < 1 for 1m
+  say "{{ $labels.instance }} is down: {{ $value }}{{ $eta }}"
+  labels team="{{ $labels.job }}-team"
+}
+"#;
+
+/// A server without sockets: store, rules and alerts on a clock that the test moves.
+struct World {
+    clock: Arc<ManualClock>,
+    store: Store,
+    manager: Manager,
+    sent: Arc<Mutex<Vec<NotifiableAlert>>>,
+}
+
+fn options() -> ManagerOptions {
+    ManagerOptions {
+        external_url: "http://forewarn.example".to_owned(),
+        external_labels: Labels::from_pairs([("region", "eu")]),
+        ..ManagerOptions::default()
+    }
+}
+
+fn parse(files: &[(&str, &str)]) -> Vec<rules::GroupSpec> {
+    let source = |(name, text): &(&str, &str)| RuleSource {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    };
+    let sources: Vec<_> = files.iter().map(source).collect();
+    let options = LoadOptions { check_template: |_, _| Ok(()), default_interval_ms: MINUTE };
+    let (groups, diagnostics) = rules::load(&sources, &options);
+    let rendered: Vec<_> = diagnostics.iter().map(|found| found.render(&sources)).collect();
+    assert!(rendered.is_empty(), "{}", rendered.join("\n"));
+    groups
+}
+
+fn manager_over(store: &Store, clock: &Arc<ManualClock>, sink: Sink) -> Manager {
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+    let engine = Engine::new(EngineOptions::default(), Arc::clone(&clock));
+    let evaluator = Arc::new(LocalEvaluator::new(store.clone(), engine));
+    Manager::new(options(), evaluator, store.clone(), clock, sink)
+}
+
+fn ear(sent: &Arc<Mutex<Vec<NotifiableAlert>>>) -> Sink {
+    let sent = Arc::clone(sent);
+    Box::new(move |alerts| sent.lock().extend(alerts))
+}
+
+impl World {
+    fn new(files: &[(&str, &str)]) -> World {
+        let clock = Arc::new(ManualClock::new(START));
+        let store = Store::in_memory(Arc::clone(&clock) as _);
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let mut manager = manager_over(&store, &clock, ear(&sent));
+        manager.load(parse(files), START);
+        World { clock, store, manager, sent }
+    }
+
+    /// Stores a sample of `up` for two instances; `db2` is always up.
+    fn up(&mut self, value: f64) {
+        let now_ms = self.clock.now_ms();
+        let mut appender = self.store.appender();
+        let mut transaction = appender.begin();
+        for (instance, value) in [("db1", value), ("db2", 1.0)] {
+            let labels =
+                Labels::from_pairs([("__name__", "up"), ("instance", instance), ("job", "db")]);
+            let series = transaction.series(None, &labels);
+            transaction.sample(series, now_ms, value, 0);
+        }
+        let committed = transaction.commit().unwrap();
+        assert!(committed.refused.is_empty(), "{:?}", committed.refused);
+    }
+
+    /// Lets time pass in steps of ten seconds; `db1` has this value throughout.
+    fn pass(&mut self, duration_ms: i64, value: f64) {
+        let end_ms = self.clock.now_ms() + duration_ms;
+        while self.clock.now_ms() < end_ms {
+            self.clock.advance(10 * SECOND);
+            self.up(value);
+            self.manager.evaluate_due(self.clock.now_ms());
+        }
+    }
+
+    fn query(&self, text: &str) -> Vec<String> {
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let engine = Engine::new(EngineOptions::default(), clock);
+        let expr = promql::parse(text).unwrap();
+        let result = engine.instant(
+            &self.store.snapshot(),
+            &expr,
+            self.clock.now_ms(),
+            &promql::QueryOptions::default(),
+        );
+        let QueryValue::Vector(elements) = result.unwrap().value else { panic!("no vector") };
+        let shown = |element: &promql::VectorElement| {
+            format!("{} {}", element.labels, element.value.as_float().unwrap())
+        };
+        elements.iter().map(shown).collect()
+    }
+
+    /// Takes what was sent since the last time, one line each, times in seconds since START.
+    fn sent(&self) -> Vec<String> {
+        let shown = |alert: NotifiableAlert| {
+            let since_s = |time_ms: i64| (time_ms - START) / SECOND;
+            let (starts, ends) = (since_s(alert.starts_at_ms), since_s(alert.ends_at_ms));
+            format!("{} {starts}..{ends}", alert.labels.get("instance").unwrap())
+        };
+        std::mem::take(&mut *self.sent.lock()).into_iter().map(shown).collect()
+    }
+
+    fn states(&self) -> Vec<AlertState> {
+        self.manager.view().alerts().map(|alert| alert.state).collect()
+    }
+}
+
+#[test]
+fn both_languages_walk_through_pending_firing_and_resolved() {
+    for (file, text) in [("a.yml", DOWN_PROMETHEUS), ("a.rules", DOWN_FOREWARN)] {
+        let mut world = World::new(&[(file, text)]);
+        world.pass(MINUTE, 1.0);
+        assert!(world.states().is_empty(), "{file}");
+        world.pass(40 * SECOND, 0.0);
+        assert_eq!(world.states(), [AlertState::Pending], "{file}");
+        assert!(world.query("ALERTS")[0].contains(r#"alertstate="pending""#), "{file}");
+        assert!(world.sent().is_empty(), "{file}");
+        world.pass(MINUTE, 0.0);
+        assert_eq!(world.states(), [AlertState::Firing], "{file}");
+        let fired = world.sent();
+        assert_eq!(fired.len(), 1, "{file}: {fired:?}");
+        let series = world.query("ALERTS");
+        assert_eq!(series.len(), 1, "{file}: the pending one has ended: {series:?}");
+        assert!(series[0].contains(r#"alertstate="firing""#), "{file}");
+        assert_eq!(world.query("ALERTS_FOR_STATE").len(), 1, "{file}");
+        world.pass(40 * SECOND, 1.0);
+        assert!(world.states().is_empty(), "{file}");
+        assert_eq!(world.sent().len(), 1, "{file}: resolved once so far");
+        assert!(world.query("ALERTS").is_empty(), "{file}");
+    }
+}
+
+#[test]
+fn what_is_seen_and_sent_of_a_prometheus_rule() {
+    let mut world = World::new(&[("a.yml", DOWN_PROMETHEUS)]);
+    let before = world.manager.view();
+    assert_eq!(before.groups[0].last_evaluation_ms, None);
+    assert!(before.groups[0].rules.iter().all(|rule| rule.health.word() == "unknown"));
+    world.pass(3 * MINUTE, 0.0);
+    let view = world.manager.view();
+    let group = &view.groups[0];
+    assert_eq!((group.name.as_str(), group.file.as_str()), ("availability", "a.yml"));
+    assert_eq!((group.interval_ms, group.iterations, group.evaluations), (30_000, 6, 12));
+    assert_eq!((group.evaluation_failures, group.iterations_missed), (0, 0));
+    let [recording, alerting] = group.rules.as_slice() else { panic!("{:?}", group.rules) };
+    assert!(matches!(recording.kind, RuleKind::Recording));
+    assert_eq!((recording.name.as_str(), recording.health.word()), ("job:up:sum", "ok"));
+    assert_eq!(alerting.query, "up == 0");
+    let RuleKind::Alerting(details) = &alerting.kind else { panic!("{alerting:?}") };
+    assert_eq!((details.state, details.for_ms), (Some(AlertState::Firing), MINUTE));
+    let alert = &details.alerts[0];
+    insta::assert_snapshot!(alert.labels, @r#"{alertname="InstanceDown", instance="db1", job="db", severity="page", team="db-team"}"#);
+    insta::assert_snapshot!(alert.annotations, @r#"{summary="db1 is down: 0 of 1 up"}"#);
+    assert_eq!(alert.value, Some(0.0));
+    let sent = world.sent.lock().remove(0);
+    assert_eq!(sent.labels, alert.labels.with("region", "eu"));
+    assert_eq!(sent.generator_url, "http://forewarn.example/graph?g0.expr=up+%3D%3D+0&g0.tab=1");
+    assert_eq!(Some(sent.starts_at_ms), alert.fired_at_ms);
+    assert_eq!(sent.ends_at_ms, sent.starts_at_ms + 4 * MINUTE);
+}
+
+#[test]
+fn what_is_seen_of_a_rule_of_ours() {
+    let mut world = World::new(&[("a.rules", DOWN_FOREWARN)]);
+    world.pass(3 * MINUTE, 0.0);
+    let view = world.manager.view();
+    let alert = view.alerts().next().unwrap();
+    insta::assert_snapshot!(alert.labels, @r#"{alertname="InstanceDown", instance="db1", job="db", severity="page", team="db-team"}"#);
+    assert_eq!(alert.annotations.get("summary"), Some("db1 is down: 0"));
+    assert!(!alert.annotations.value_or_empty("why").is_empty(), "{}", alert.annotations);
+}
+
+#[test]
+fn slots_that_passed_are_skipped_and_counted() {
+    let mut world = World::new(&[("a.yml", DOWN_PROMETHEUS)]);
+    let first_ms = world.manager.next_due().unwrap();
+    assert!(first_ms > START && first_ms <= START + 30 * SECOND);
+    assert_eq!(first_ms, World::new(&[("a.yml", DOWN_PROMETHEUS)]).manager.next_due().unwrap());
+    world.clock.set(first_ms + 95 * SECOND);
+    world.manager.evaluate_due(first_ms - 1);
+    assert_eq!(world.manager.view().groups[0].iterations, 0);
+    world.manager.evaluate_due(first_ms + 95 * SECOND);
+    let group = Arc::clone(&world.manager.view().groups[0]);
+    assert_eq!((group.iterations, group.iterations_missed), (1, 3));
+    assert_eq!(group.last_evaluation_ms, Some(first_ms + 90 * SECOND));
+    assert_eq!(world.manager.next_due(), Some(first_ms + 120 * SECOND));
+}
+
+#[test]
+fn a_rule_that_cannot_be_judged_says_so_and_recovers() {
+    let text = "
+groups:
+- name: g
+  interval: 30s
+  rules:
+  - {alert: Same, expr: up == 0 or up == 1, labels: {instance: ''}}
+  - {alert: Many, expr: up / on (job) up}
+";
+    let mut world = World::new(&[("a.yml", text)]);
+    world.pass(MINUTE, 0.0);
+    let view = world.manager.view();
+    let errors: Vec<_> = view.groups[0].rules.iter().map(|rule| rule.last_error.clone()).collect();
+    let same = errors[0].as_deref().unwrap();
+    assert!(same.contains("same labelset after applying alert labels"), "{same}");
+    assert!(errors[1].is_some());
+    assert!(view.groups[0].rules.iter().all(|rule| rule.health.word() == "err"));
+    assert_eq!(view.groups[0].evaluation_failures, 4);
+    world.manager.load(parse(&[("a.yml", DOWN_PROMETHEUS)]), world.clock.now_ms());
+    world.pass(MINUTE, 0.0);
+    assert!(world.manager.view().groups[0].rules.iter().all(|rule| rule.health.word() == "ok"));
+}
+
+#[test]
+fn a_reload_keeps_the_alerts_of_rules_that_stay() {
+    for (file, text, changed) in [
+        ("a.yml", DOWN_PROMETHEUS, DOWN_PROMETHEUS.replace("is down", "has gone")),
+        ("a.rules", DOWN_FOREWARN, DOWN_FOREWARN.replace("is down", "has gone")),
+    ] {
+        let mut world = World::new(&[(file, text)]);
+        world.pass(3 * MINUTE, 0.0);
+        let before = world.manager.view();
+        let before = before.alerts().next().unwrap();
+        for text in [text, &changed] {
+            world.manager.load(parse(&[(file, text)]), world.clock.now_ms());
+            world.pass(30 * SECOND, 0.0);
+            let view = world.manager.view();
+            let alert = view.alerts().next().unwrap();
+            assert_eq!(alert.active_at_ms, before.active_at_ms, "{file}");
+            assert_eq!(alert.fired_at_ms, before.fired_at_ms, "{file}");
+        }
+        let view = world.manager.view();
+        let summary = view.alerts().next().unwrap().annotations.get("summary").unwrap().to_owned();
+        assert!(summary.contains("has gone"), "{file}: {summary}");
+        assert_eq!(view.groups[0].iterations, 8, "{file}: counters go on");
+        world.manager.load(Vec::new(), world.clock.now_ms());
+        world.clock.advance(SECOND);
+        assert!(world.manager.view().groups.is_empty());
+        assert!(world.query("ALERTS").is_empty(), "{file}: what is gone has ended");
+        assert_eq!(world.manager.next_due(), None);
+    }
+}
+
+/// Runs until the alert fires, stops for `outage_ms`, and starts again over the same store and
+/// disk. Returns the new world before its first evaluation.
+fn restarted(file: &str, text: &str, down_ms: i64, outage_ms: i64, disk: &SimDisk) -> World {
+    let dir = PathBuf::from("data/alerts");
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let mut world = World::new(&[]);
+    world.manager.keep_state(Arc::clone(&disk), dir.clone(), START);
+    world.manager.load(parse(&[(file, text)]), START);
+    world.pass(down_ms, 0.0);
+    let World { clock, store, manager, sent } = world;
+    drop(manager);
+    clock.advance(outage_ms);
+    let mut manager = manager_over(&store, &clock, ear(&sent));
+    manager.keep_state(disk, dir, clock.now_ms());
+    manager.load(parse(&[(file, text)]), clock.now_ms());
+    World { clock, store, manager, sent }
+}
+
+#[test]
+fn after_a_crash_alerts_go_on_and_the_outage_does_not_count() {
+    for (file, text) in [("a.yml", DOWN_PROMETHEUS), ("a.rules", DOWN_FOREWARN)] {
+        let mut world = restarted(file, text, 3 * MINUTE, 10 * MINUTE, &SimDisk::new());
+        let before = world.sent();
+        assert_eq!(
+            world.states(),
+            [AlertState::Firing],
+            "{file}: seen before the first evaluation"
+        );
+        world.pass(30 * SECOND, 0.0);
+        let after = world.sent();
+        assert_eq!(after.len(), 1, "{file}");
+        let starts = |line: &str| line.split("..").next().unwrap().to_owned();
+        assert_eq!(starts(&after[0]), starts(&before[0]), "{file}");
+
+        let mut world = restarted(file, text, 40 * SECOND, 10 * MINUTE, &SimDisk::new());
+        assert_eq!(world.states(), [AlertState::Pending], "{file}");
+        world.pass(30 * SECOND, 0.0);
+        assert_eq!(world.states(), [AlertState::Pending], "{file}: ten minutes were not seen");
+        world.pass(MINUTE, 0.0);
+        assert_eq!(world.states(), [AlertState::Firing], "{file}");
+    }
+}
+
+#[test]
+fn after_too_long_an_outage_or_with_damaged_state_alerts_begin_anew() {
+    let mut world = restarted("a.yml", DOWN_PROMETHEUS, 3 * MINUTE, 61 * MINUTE, &SimDisk::new());
+    assert!(world.states().is_empty());
+    world.pass(30 * SECOND, 0.0);
+    assert_eq!(world.states(), [AlertState::Pending]);
+
+    let disk = SimDisk::new();
+    let file = {
+        disk.create_dir_all("data/alerts".as_ref()).unwrap();
+        disk.create("data/alerts/alerts-00000001.json".as_ref()).unwrap()
+    };
+    file.append(b"not JSON").unwrap();
+    let world = restarted("a.yml", DOWN_PROMETHEUS, 3 * MINUTE, MINUTE, &disk);
+    assert_eq!(world.states(), [AlertState::Firing], "what was damaged is replaced");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn from_a_stored_sample_to_an_alertmanager() {
+    let fake = FakeAlertmanager::start().await;
+    let notifier = notifier(100);
+    notifier.set_alertmanagers(&[target(fake.url())]);
+    let mut world = World::new(&[]);
+    let sender = notifier.clone();
+    world.manager =
+        manager_over(&world.store, &world.clock, Box::new(move |alerts| sender.send(alerts)));
+    world.manager.load(parse(&[("a.rules", DOWN_FOREWARN)]), START);
+    world.pass(3 * MINUTE, 0.0);
+    let arrived = fake.wait_for(1).await.remove(0);
+    assert_eq!(arrived["labels"]["instance"], "db1");
+    assert_eq!(arrived["labels"]["severity"], "page");
+    assert_eq!(arrived["labels"]["region"], "eu");
+    let fired_at_ms = world.manager.view().alerts().next().unwrap().fired_at_ms.unwrap();
+    assert_eq!(arrived["startsAt"], format_rfc3339(fired_at_ms));
+    world.pass(MINUTE, 1.0);
+    assert_eq!(notifier.drain(LONG).await, 0);
+    let ended = fake.alerts().pop().unwrap();
+    assert_eq!(ended["labels"], arrived["labels"]);
+    assert_eq!(ended["startsAt"], arrived["startsAt"]);
+    let ends_at = ended["endsAt"].as_str().unwrap();
+    assert!(ends_at <= format_rfc3339(world.clock.now_ms()).as_str(), "it has ended: {ends_at}");
 }
