@@ -33,7 +33,8 @@ pub(super) struct RuleAlerts {
     pub(super) alerts: BTreeMap<Key, Alert>,
     /// Since when nobody has looked, where the alerts come from before a restart.
     pub(super) stopped_at_ms: Option<i64>,
-    /// Whether a clock has moved since the state was written last.
+    /// Whether a state has changed since it was written last. Sending alone does not count: after a
+    /// restart what fires is sent at once anyway.
     pub(super) is_changed: bool,
 }
 

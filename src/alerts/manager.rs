@@ -201,11 +201,15 @@ impl Manager {
 
     /// Evaluates every group that is due at or before `now_ms`, in time order. Of several slots of
     /// one group that have passed only the last is evaluated; the others are counted as missed.
+    /// Where the clock was set back, groups follow it instead of waiting for the time that was.
     pub fn evaluate_due(&mut self, now_ms: i64) {
         let mut due: Vec<(i64, usize)> = Vec::new();
         for (index, scheduled) in self.groups.iter_mut().enumerate() {
+            let interval_ms = scheduled.group.interval_ms().max(1);
+            if scheduled.due_ms.saturating_sub(now_ms) > interval_ms {
+                scheduled.due_ms = scheduled.group.next_due(now_ms);
+            }
             if scheduled.due_ms <= now_ms {
-                let interval_ms = scheduled.group.interval_ms().max(1);
                 let missed = (now_ms - scheduled.due_ms) / interval_ms;
                 scheduled.alerts.miss(missed.unsigned_abs());
                 due.push((scheduled.due_ms + missed * interval_ms, index));

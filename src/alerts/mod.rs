@@ -1,8 +1,9 @@
 //! From findings to alerts: states, texts, and the way to Alertmanager.
 //!
-//! Entry points: [`template::parse`] for the texts, [`Notifier`] for sending, [`RulesView`] for
-//! looking. One state machine serves both languages: a Prometheus rule is one with a single clause
-//! whose unmentioned series do not hold.
+//! Entry points: [`Manager`] evaluates groups when they are due and owns their alerts;
+//! [`Notifier`] sends, [`RulesView`] shows, [`template::parse`] checks texts. One state machine
+//! serves both languages: a Prometheus rule is one with a single clause whose unmentioned series
+//! do not hold.
 //!
 //! Invariants: an alert's labels never change while it is active; what cannot be evaluated changes
 //! no alert; a text that cannot be expanded never holds an alert back; no queue grows without end.

@@ -42,7 +42,6 @@ impl RuleAlerts {
         for alert in self.alerts.values_mut() {
             if alert.clocks.is_due(at_ms, sending.resend_delay_ms) {
                 alert.clocks.last_sent_ms = Some(at_ms);
-                self.is_changed = true;
                 due.push(notifiable(alert, at_ms, sending, &generator_url));
             }
         }

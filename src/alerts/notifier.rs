@@ -65,6 +65,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     queue_capacity: usize,
     queues: Mutex<Vec<Arc<Queue>>>,
+    failed: Notify,
 }
 
 struct Queue {
@@ -86,8 +87,8 @@ struct Waiting {
 impl Notifier {
     /// Returns a notifier without Alertmanagers, whose senders run on `runtime`.
     pub fn new(runtime: Handle, clock: Arc<dyn Clock>, queue_capacity: usize) -> Notifier {
-        let queues = Mutex::new(Vec::new());
-        Notifier { shared: Arc::new(Shared { runtime, clock, queue_capacity, queues }) }
+        let (queues, failed) = (Mutex::new(Vec::new()), Notify::new());
+        Notifier { shared: Arc::new(Shared { runtime, clock, queue_capacity, queues, failed }) }
     }
 
     /// Sends to these Alertmanagers from here on. Those that stay keep their queue and counters.
@@ -117,8 +118,14 @@ impl Notifier {
             wake: Notify::new(),
             idle: Notify::new(),
         });
-        let clock = Arc::clone(&self.shared.clock);
-        self.shared.runtime.spawn(send_all(Arc::clone(&queue), clock));
+        let shared = Arc::clone(&self.shared);
+        let sender = send_all(Arc::clone(&queue), Arc::clone(&shared.clock));
+        let sender = self.shared.runtime.spawn(sender);
+        self.shared.runtime.spawn(async move {
+            if sender.await.is_err_and(|error| error.is_panic()) {
+                shared.failed.notify_one();
+            }
+        });
         queue
     }
 
@@ -131,6 +138,12 @@ impl Notifier {
         for queue in self.shared.queues.lock().iter() {
             queue.push(&alerts);
         }
+    }
+
+    /// Returns once a sender has died, which is a bug: whoever waits should end the process, since
+    /// alerts would go nowhere from here on.
+    pub async fn failed(&self) {
+        self.shared.failed.notified().await;
     }
 
     /// Returns what became of the alerts, for each Alertmanager.
@@ -220,12 +233,24 @@ impl Queue {
 enum SendError {
     #[error("not an address: {0}")]
     Address(#[from] hyper::http::Error),
-    #[error("cannot reach it: {0}")]
+    #[error("cannot reach it: {}", with_causes(.0))]
     Unreachable(#[from] hyper_util::client::legacy::Error),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     #[error("it answered {0}")]
     Refused(hyper::StatusCode),
+}
+
+/// The client's errors say what they were doing, and only their causes say what went wrong.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 async fn send_all(queue: Arc<Queue>, clock: Arc<dyn Clock>) {

@@ -89,7 +89,7 @@ pub enum RuleKind {
 pub struct AlertingView {
     /// The language it is written in.
     pub dialect: Dialect,
-    /// State of its most advanced alert; none before the first evaluation (`unknown`).
+    /// State of its most advanced alert; none where it has none and was not evaluated (`unknown`).
     pub state: Option<AlertState>,
     /// How long its condition must hold, ms.
     pub for_ms: i64,
@@ -192,7 +192,7 @@ impl RuleAlerts {
             source_text: rule.source_text.clone(),
             kind: RuleKind::Alerting(AlertingView {
                 dialect: rule.dialect,
-                state: last.at_ms.map(|_| furthest.unwrap_or(AlertState::Inactive)),
+                state: furthest.or(last.at_ms.map(|_| AlertState::Inactive)),
                 for_ms: clause.for_ms,
                 keep_firing_for_ms: match clause.ending {
                     crate::rules::Ending::Keep(keep_ms) => keep_ms,

@@ -396,6 +396,16 @@ fn slots_that_passed_are_skipped_and_counted() {
 }
 
 #[test]
+fn groups_follow_a_clock_that_is_set_back() {
+    let mut world = World::new(&[("a.yml", DOWN_PROMETHEUS)]);
+    world.pass(2 * MINUTE, 1.0);
+    let now_ms = START - 60 * MINUTE;
+    world.manager.evaluate_due(now_ms);
+    let next_ms = world.manager.next_due().unwrap();
+    assert!(next_ms > now_ms && next_ms <= now_ms + 30 * SECOND);
+}
+
+#[test]
 fn a_rule_that_cannot_be_judged_says_so_and_recovers() {
     let text = "
 groups:
