@@ -12,6 +12,7 @@
 
 pub mod check;
 pub mod serve;
+pub mod test;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Serve(serve::Args),
     /// Check rule files.
     Check(check::Args),
+    /// Run PromQL test scripts.
+    Test(test::Args),
 }
 
 impl Cli {
@@ -41,6 +44,7 @@ impl Cli {
         match &self.command {
             Command::Serve(args) => serve::run(args),
             Command::Check(args) => check::run(args),
+            Command::Test(args) => test::run(args),
         }
     }
 }

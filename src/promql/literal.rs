@@ -1,14 +1,12 @@
 //! Numbers and strings as PromQL writes them (Go's syntax).
 
-/// Reads a quoted string, in `"`, `'` or backquotes, with Go's escapes.
-///
-/// The error says what is wrong with it. Bytes that are not UTF-8 are an error: labels are text.
-pub fn unquote(quoted: &str) -> Result<String, String> {
+/// Reads a quoted string of any bytes; see [`unquote`].
+pub(super) fn unquote_bytes(quoted: &str) -> Result<Vec<u8>, String> {
     let mut chars = quoted.chars();
     let quote = chars.next().filter(|c| matches!(c, '"' | '\'' | '`')).ok_or("not quoted")?;
     let inner = chars.as_str().strip_suffix(quote).ok_or("the closing quote is missing")?;
     if quote == '`' {
-        return Ok(inner.replace('\r', ""));
+        return Ok(inner.replace('\r', "").into_bytes());
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner;
@@ -17,7 +15,14 @@ pub fn unquote(quoted: &str) -> Result<String, String> {
         rest = unescape(&rest[at + 1..], quote, &mut bytes)?;
     }
     bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes)
+    Ok(bytes)
+}
+
+/// Reads a quoted string, in `"`, `'` or backquotes, with Go's escapes.
+///
+/// The error says what is wrong with it. Bytes that are not UTF-8 are an error: labels are text.
+pub fn unquote(quoted: &str) -> Result<String, String> {
+    String::from_utf8(unquote_bytes(quoted)?)
         .map_err(|error| format!("{} is not valid UTF-8", quote_bytes(error.as_bytes())))
 }
 
@@ -72,7 +77,7 @@ pub fn quote(text: &str) -> String {
     quote_bytes(text.as_bytes())
 }
 
-fn quote_bytes(bytes: &[u8]) -> String {
+pub(super) fn quote_bytes(bytes: &[u8]) -> String {
     let mut quoted = String::from("\"");
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -20,6 +20,7 @@ mod functions;
 mod literal;
 mod numeric;
 mod parser;
+pub mod testing;
 mod token;
 
 pub use ast::{

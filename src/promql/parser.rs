@@ -15,7 +15,7 @@ use super::ast::{
 use super::check::check;
 use super::duration::SECONDS_MAX;
 use super::functions::{function, functions};
-use super::literal::{number, quote, unquote};
+use super::literal::{number, quote, quote_bytes, unquote, unquote_bytes};
 use super::token::{Kind, Mode, Token, token};
 
 /// How deep brackets may nest.
@@ -627,7 +627,8 @@ impl<'t> Parser<'t> {
         if literal.value.abs() > SECONDS_MAX || literal.value.is_nan() {
             self.note("P008", literal.span, "duration out of range");
         }
-        TimeSpan::Ms((literal.value * 1000.0) as i64)
+        // By way of nanoseconds, as upstream rounds.
+        TimeSpan::Ms((literal.value * 1e9).round() as i64 / 1_000_000)
     }
 
     fn duration_expr(&mut self, least: u8, place: &str) -> Result<DurationExpr, Failed> {
@@ -810,6 +811,9 @@ impl<'t> Parser<'t> {
     fn aggregate(&mut self, op: AggregateOp) -> Parsed {
         let name = self.take(Mode::Plain);
         let mut grouping = self.grouping()?;
+        if op == AggregateOp::CountValues {
+            self.check_label_argument();
+        }
         let (mut args, height, close) = self.arguments("aggregation")?;
         let mut span = name.span().to(close);
         if grouping.is_none() {
@@ -833,6 +837,18 @@ impl<'t> Parser<'t> {
         let grouping = grouping.unwrap_or(Grouping::By(Vec::new()));
         let height = self.higher(height, span)?;
         Ok((Expr::Aggregate(Aggregate { op, parameter, expr, grouping, span }), height))
+    }
+
+    /// The first argument names a label: where it cannot be one, that is to be said.
+    fn check_label_argument(&mut self) {
+        let open = self.peek(Mode::Plain).end;
+        let first = token(self.text, open, Mode::Plain);
+        if first.kind == Kind::Quoted
+            && let Ok(bytes) = unquote_bytes(self.word_of(&first))
+            && (bytes.is_empty() || std::str::from_utf8(&bytes).is_err())
+        {
+            self.note("P004", first.span(), format!("invalid label name {}", quote_bytes(&bytes)));
+        }
     }
 
     fn grouping(&mut self) -> Result<Option<Grouping>, Failed> {

@@ -391,6 +391,21 @@ impl Histogram {
         accumulator.finish()
     }
 
+    /// Returns what storage knows of a reset once it has compared this histogram, of which the
+    /// sender said nothing, with the one stored before: that there was none, if it goes on with the
+    /// same layout; else nothing, as upstream answers.
+    pub fn hint_after(&self, before: &Histogram) -> ResetHint {
+        let goes_on = self.reset_hint == ResetHint::Unknown
+            && before.reset_hint != ResetHint::Gauge
+            && !self.is_stale()
+            && !before.is_stale()
+            && self.schema == before.schema
+            && self.zero_threshold == before.zero_threshold
+            && self.custom_bounds == before.custom_bounds
+            && !self.is_reset_after(before);
+        if goes_on { ResetHint::NotReset } else { self.reset_hint }
+    }
+
     /// Returns whether a counter was reset between `before` and this one: by what they say, else
     /// because something went down, or could not have come about by counting.
     pub fn is_reset_after(&self, before: &Histogram) -> bool {

@@ -19,7 +19,8 @@ const NONE: u32 = u32::MAX;
 
 impl Evaluator<'_> {
     pub(super) fn binary(&self, binary: &Binary) -> Answer<Evaluated> {
-        let (left, right) = (self.eval(&binary.left)?, self.eval(&binary.right)?);
+        let sides = if is_trim(binary.op) { self.wanting(true) } else { *self };
+        let (left, right) = (sides.eval(&binary.left)?, sides.eval(&binary.right)?);
         match (left, right) {
             (Evaluated::Scalar(mut left), Evaluated::Scalar(right)) => {
                 for (left, right) in left.iter_mut().zip(right) {
@@ -159,10 +160,9 @@ impl Evaluator<'_> {
             results: Vec::new(),
             matched: vec![None; groups.len()],
         };
-        // What fills in stands on the "many" side for `fill_left` unless the sides are swapped.
-        let fill = matching.fill;
-        let (fill_many, fill_one) =
-            if swapped { (fill.right, fill.left) } else { (fill.left, fill.right) };
+        // As upstream: `fill_left` stands in on the "many" side and `fill_right` on the "one" side,
+        // with `group_right` too.
+        let (fill_many, fill_one) = (matching.fill.left, matching.fill.right);
         for (row, group) in many.iter().zip(&of_many) {
             self.check()?;
             join.many_row(row, *group, ones[*group].as_deref(), &one, fill_one)?;

@@ -177,7 +177,7 @@ type Answer<T> = Result<T, QueryError>;
 /// Evaluates an instant query.
 pub(super) fn instant(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
     let time_ms = query.times.start_ms;
-    let evaluator = Evaluator { query, steps: Steps { start_ms: time_ms, step_ms: 1, count: 1 } };
+    let evaluator = Evaluator::new(query, Steps { start_ms: time_ms, step_ms: 1, count: 1 });
     if expr.value_type() == ValueType::Matrix {
         return Ok(QueryValue::Matrix(evaluator.matrix(expr)?));
     }
@@ -200,7 +200,7 @@ pub(super) fn instant(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
 /// Evaluates a range query.
 pub(super) fn range(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
     let RangeQuery { start_ms, end_ms, step_ms } = query.times;
-    let evaluator = Evaluator { query, steps: Steps::new(start_ms, end_ms, step_ms) };
+    let evaluator = Evaluator::new(query, Steps::new(start_ms, end_ms, step_ms));
     query.hold(0)?;
     let rows = match evaluator.eval(expr)? {
         Evaluated::Scalar(values) => {
@@ -214,12 +214,40 @@ pub(super) fn range(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
 }
 
 /// Evaluates expressions over certain steps; a subquery has one of its own.
+#[derive(Clone, Copy)]
 pub(super) struct Evaluator<'q> {
     query: &'q Query<'q>,
     pub(super) steps: Steps,
+    detail: Detail,
+}
+
+/// How much of a native histogram is wanted. Only remarks on counter resets depend on it: where
+/// counts alone are wanted, upstream reads no buckets and finds resets on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    Whole,
+    /// Only count and sum.
+    Counts,
+    /// All of it, whatever is done with it: inside a subquery.
+    AlwaysWhole,
 }
 
 impl<'q> Evaluator<'q> {
+    fn new(query: &'q Query<'q>, steps: Steps) -> Evaluator<'q> {
+        Evaluator { query, steps, detail: Detail::Whole }
+    }
+
+    /// Returns an evaluator for what only counts and sums of histograms are taken from, or
+    /// buckets as well.
+    pub(super) fn wanting(&self, buckets: bool) -> Evaluator<'q> {
+        let detail = match (self.detail, buckets) {
+            (Detail::AlwaysWhole, _) => Detail::AlwaysWhole,
+            (_, true) => Detail::Whole,
+            (_, false) => Detail::Counts,
+        };
+        Evaluator { detail, ..*self }
+    }
+
     /// Evaluates an expression that is no range of values.
     pub(super) fn eval(&self, expr: &Expr) -> Answer<Evaluated> {
         self.query.check()?;
@@ -389,7 +417,7 @@ impl<'q> Evaluator<'q> {
     }
 
     fn at_first_step(&self) -> Evaluator<'q> {
-        Evaluator { query: self.query, steps: Steps { count: 1, ..self.steps } }
+        Evaluator { steps: Steps { count: 1, ..self.steps }, ..*self }
     }
 
     fn at_ms(&self, at: At) -> i64 {

@@ -10,7 +10,8 @@ use crate::series::{Histogram, HistogramPoint, Labels, METRIC_NAME, Points, Rese
 
 use super::select::{Look, advance};
 use super::{
-    Answer, Column, Evaluator, Row, Steps, column, histogram_cost, without_metadata, wrong_type,
+    Answer, Column, Detail, Evaluator, Row, Steps, column, histogram_cost, without_metadata,
+    wrong_type,
 };
 
 /// The samples of one series, and which of them each step sees. No sample is a staleness marker.
@@ -272,7 +273,7 @@ impl Evaluator<'_> {
         if steps.count > limit.max(1_000_000) {
             return Err(QueryError::TooManySamples { limit });
         }
-        let inner = Evaluator { query: self.query, steps };
+        let inner = Evaluator { query: self.query, steps, detail: Detail::AlwaysWhole };
         let rows = if steps.count == 0 { Vec::new() } else { inner.vector(&subquery.expr)? };
         Ok((Reach { look, range_ms, before_ms: 0, after_ms: 0 }, inner, rows))
     }

@@ -1,11 +1,13 @@
 //! Selectors: the newest sample at each step.
 
+use std::sync::Arc;
+
 use crate::promql::ast::{At, RangeMode, TimeSpan, VectorSelector};
 use crate::promql::engine::Value;
-use crate::series::{Matcher, Points, TimeRange, is_stale};
+use crate::series::{Histogram, Matcher, Points, ResetHint, TimeRange, is_stale};
 use crate::store::SelectedSeries;
 
-use super::{Answer, Column, Evaluator, Row};
+use super::{Answer, Column, Detail, Evaluator, Row};
 
 /// Where a selector looks, seen from a step.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,8 @@ pub(in crate::promql) enum Aspect {
     Time,
     /// Its start timestamp, in seconds.
     Start,
+    /// The time of a float, in seconds; histograms stay what they are.
+    FloatTime,
 }
 
 impl Evaluator<'_> {
@@ -70,7 +74,7 @@ impl Evaluator<'_> {
             offset_ms = offset_ms.saturating_add(self.length_ms(offset, false)?);
         }
         let look = Look::new(at.map(|at| self.at_ms(at)), offset_ms);
-        self.newest_rows(matchers, look, Aspect::Time)
+        self.newest_rows(matchers, look, Aspect::FloatTime)
     }
 
     fn newest_rows(&self, matchers: &[Matcher], look: Look, aspect: Aspect) -> Answer<Vec<Row>> {
@@ -110,6 +114,9 @@ impl Evaluator<'_> {
             self.query.check()?;
             self.query.snapshot.read(&series, range, &mut points)?;
             self.query.count_read(points.len());
+            if self.detail == Detail::Counts {
+                find_resets(&mut points);
+            }
             each(&series, &mut points)?;
         }
         Ok(())
@@ -139,7 +146,9 @@ impl Evaluator<'_> {
                 Some(point) => column.set(
                     step,
                     match aspect {
-                        Aspect::Value => Value::Histogram(point.histogram.clone()),
+                        Aspect::Value | Aspect::FloatTime => {
+                            Value::Histogram(point.histogram.clone())
+                        }
                         Aspect::Time => seconds(newest_ms),
                         Aspect::Start => seconds(point.start_ms),
                     },
@@ -149,7 +158,7 @@ impl Evaluator<'_> {
                     step,
                     match aspect {
                         Aspect::Value => Value::Float(points.values[floats - 1]),
-                        Aspect::Time => seconds(newest_ms),
+                        Aspect::Time | Aspect::FloatTime => seconds(newest_ms),
                         Aspect::Start => {
                             seconds(points.starts_ms.get(floats - 1).copied().unwrap_or(0))
                         }
@@ -158,6 +167,20 @@ impl Evaluator<'_> {
             }
         }
         column
+    }
+}
+
+/// Says of every histogram that is not the first whether a reset is before it.
+fn find_resets(points: &mut Points) {
+    for at in 1..points.histograms.len() {
+        let (before, after) = points.histograms.split_at_mut(at);
+        let (before, point) = (&before[at - 1].histogram, &mut after[0]);
+        if point.histogram.reset_hint != ResetHint::Unknown || point.histogram.is_stale() {
+            continue;
+        }
+        let reset = point.histogram.is_reset_after(before);
+        let reset_hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
+        point.histogram = Arc::new(Histogram { reset_hint, ..(*point.histogram).clone() });
     }
 }
 

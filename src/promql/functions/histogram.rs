@@ -15,8 +15,15 @@ type Answer = Result<Evaluated, QueryError>;
 const ROUNDING: f64 = 1e-12;
 
 /// Applies a function to every native histogram; floats go, and so do names.
-pub(super) fn each(ev: &Evaluator<'_>, call: &Call, function: fn(&Histogram) -> f64) -> Answer {
-    let mut rows = ev.vector(&call.args[0])?;
+/// `counts`: of count and sum alone.
+pub(super) fn each(
+    ev: &Evaluator<'_>,
+    call: &Call,
+    counts: bool,
+    function: fn(&Histogram) -> f64,
+) -> Answer {
+    let wanting = if counts { ev.wanting(false) } else { *ev };
+    let mut rows = wanting.vector(&call.args[0])?;
     for row in &mut rows {
         let mut column = Column::absent(ev.steps.count);
         for step in 0..ev.steps.count {
@@ -162,7 +169,7 @@ fn known_name(ev: &Evaluator<'_>, row: &Row) -> String {
 /// `histogram_quantile`.
 pub(super) fn quantile(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let quantiles = ev.scalar(&call.args[0])?;
-    let rows = ev.vector(&call.args[1])?;
+    let rows = ev.wanting(true).vector(&call.args[1])?;
     ev.note_bad_quantiles(&quantiles, call.args[0].span());
     let span = call.args[1].span();
     let histograms = Histograms::of(ev, &rows, span);

@@ -34,6 +34,12 @@ pub(super) fn info(ev: &Evaluator<'_>, call: &Call) -> Answer {
         matchers.extend(names.iter().chain(&data).cloned());
         ev.info_times(&matchers, at, &offsets)?
     };
+    if let Some(info) = infos.iter().find(|info| info.column.has_histograms()) {
+        return Err(QueryError::Execution(format!(
+            "this should be an info metric, with float samples: {}",
+            info.labels
+        )));
+    }
     let mut by_identity: HashMap<(Labels, &str), Vec<&Row>> = HashMap::new();
     for info in &infos {
         let name = info.labels.value_or_empty(METRIC_NAME);
