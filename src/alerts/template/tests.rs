@@ -58,6 +58,43 @@ fn check_errors(cases: &[(&str, &str)]) {
     }
 }
 
+/// What promtool's own template engine said to the same texts.
+#[test]
+fn expands_as_promtool_does() {
+    let sample = |instance: &str, value| {
+        let labels = [("__name__", "metric"), ("instance", instance), ("job", "api")];
+        (Labels::from_pairs(labels), value)
+    };
+    let query = |expression: &str| {
+        Ok(match expression {
+            "metric" => vec![sample("b", 21.0), sample("a", 11.0)],
+            "metric{instance='b'}" => vec![sample("b", 21.0)],
+            "scalar(vector(5))" => vec![(Labels::empty(), 5.0)],
+            "1+1" => vec![(Labels::empty(), 2.0)],
+            _ => Vec::new(),
+        })
+    };
+    let context = TemplateContext {
+        labels: &sample("a", 11.0).0,
+        external_labels: &Labels::empty(),
+        external_url: "",
+        at_ms: 60_000,
+        query: &query,
+        numbers: Numbers { value: Some(11.0), ..Numbers::default() },
+        since_ms: None,
+    };
+    let cases = include_str!("../../../testdata/templates/promtool.tsv");
+    let cases: Vec<_> = cases.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(cases.len() > 400);
+    for case in cases {
+        let (text, expected) = case.split_once('\t').unwrap();
+        let text: String = serde_json::from_str(text).unwrap();
+        let expected: String = serde_json::from_str(expected).unwrap();
+        let expanded = parse(&text, Vocabulary::Prometheus).unwrap().expand(&context);
+        assert_eq!(expanded.unwrap_or_else(|_| "<error>".to_owned()), expected, "{text}");
+    }
+}
+
 #[test]
 fn text_actions_trimming_and_comments() {
     check(&[
