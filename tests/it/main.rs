@@ -1,5 +1,7 @@
 //! The integration tests, one binary, a module for each capability.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails the test")]
+
 mod alerts;
 mod api;
 mod crash;

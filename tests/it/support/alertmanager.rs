@@ -115,7 +115,8 @@ impl FakeAlertmanager {
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body =
+            body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let content_type = parts.headers.get("content-type");
         self.state.received.lock().push(Received {
             method: parts.method.to_string(),
