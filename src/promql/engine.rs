@@ -33,7 +33,7 @@ impl Default for EngineOptions {
         EngineOptions {
             lookback_ms: 5 * 60_000,
             max_samples: 50_000_000,
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_mins(2),
             default_subquery_step_ms: 60_000,
             features: Features::default(),
         }

@@ -90,13 +90,13 @@ impl Features {
     }
 
     /// Returns what an expression uses that is not switched on.
-    pub fn check(&self, expr: &Expr) -> Vec<Diagnostic> {
+    pub fn check(self, expr: &Expr) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         expr.walk(&mut |expr| self.check_node(expr, &mut found));
         found
     }
 
-    fn check_node(&self, expr: &Expr, found: &mut Vec<Diagnostic>) {
+    fn check_node(self, expr: &Expr, found: &mut Vec<Diagnostic>) {
         let mut report = |span: Span, what: String, feature: &str| {
             found.push(
                 Diagnostic::error("P007", span, format!("{what} is experimental and not enabled"))

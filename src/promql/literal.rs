@@ -1,5 +1,7 @@
 //! Numbers and strings as PromQL writes them (Go's syntax).
 
+use std::fmt::Write;
+
 /// Reads a quoted string of any bytes; see [`unquote`].
 pub(super) fn unquote_bytes(quoted: &str) -> Result<Vec<u8>, String> {
     let mut chars = quoted.chars();
@@ -92,14 +94,16 @@ pub(super) fn quote_bytes(bytes: &[u8]) -> String {
                 '\u{b}' => quoted.push_str("\\v"),
                 '\u{c}' => quoted.push_str("\\f"),
                 c if u32::from(c) < 0x80 && c.is_control() => {
-                    quoted.push_str(&format!("\\x{:02x}", u32::from(c)));
+                    write!(quoted, "\\x{:02x}", u32::from(c)).expect("a String takes everything");
                 }
-                c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c if c.is_control() => {
+                    write!(quoted, "\\u{:04x}", u32::from(c)).expect("a String takes everything");
+                }
                 c => quoted.push(c),
             }
         }
         for byte in chunk.invalid() {
-            quoted.push_str(&format!("\\x{byte:02x}"));
+            write!(quoted, "\\x{byte:02x}").expect("a String takes everything");
         }
     }
     quoted.push('"');

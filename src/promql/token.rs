@@ -72,6 +72,13 @@ fn skip_blank(mut text: &str) -> &str {
     }
 }
 
+/// Longest first where one begins another.
+const BRACES: &[&str] = &["=~", "!~", "!=", "=", ",", "{", "}"];
+const OTHERS: &[&str] = &[
+    "==", "!=", "<=", "</", "<", ">=", ">/", ">", "=", "+", "-", "*", "/", "%", "^", "@", "(", ")",
+    "[", "]", "{", "}", ",", ":", ";",
+];
+
 fn cut(rest: &str, mode: Mode) -> (Kind, usize) {
     let Some(first) = rest.chars().next() else { return (Kind::End, 0) };
     let len_of = |found: IResult<&str, &str>| found.ok().map(|(_, text)| text.len());
@@ -88,11 +95,6 @@ fn cut(rest: &str, mode: Mode) -> (Kind, usize) {
         }
         _ => {}
     }
-    const BRACES: &[&str] = &["=~", "!~", "!=", "=", ",", "{", "}"];
-    const OTHERS: &[&str] = &[
-        "==", "!=", "<=", "</", "<", ">=", ">/", ">", "=", "+", "-", "*", "/", "%", "^", "@", "(",
-        ")", "[", "]", "{", "}", ",", ":", ";",
-    ];
     let symbols = if mode == Mode::Braces { BRACES } else { OTHERS };
     match symbols.iter().find(|symbol| rest.starts_with(**symbol)) {
         Some(symbol) => (Kind::Symbol(symbol), symbol.len()),

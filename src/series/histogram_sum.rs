@@ -21,6 +21,7 @@ pub struct HistogramNotice {
 /// The coarsest schema, the widest zero bucket and the common custom bounds win. Every count is a
 /// compensated sum.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct HistogramSum {
     state: Option<Accumulator>,
     added: f64,
@@ -161,8 +162,8 @@ impl Accumulator {
         if self.has_custom_bounds() != other.has_custom_bounds() {
             return Err(MixedSchemas);
         }
-        let mut notice = HistogramNotice::default();
-        notice.resets_collide = self.add_hint(other.reset_hint);
+        let resets_collide = self.add_hint(other.reset_hint);
+        let mut notice = HistogramNotice { resets_collide, ..HistogramNotice::default() };
         if self.has_custom_bounds() {
             if self.custom_bounds != other.custom_bounds {
                 notice.bounds_reconciled = true;

@@ -21,8 +21,8 @@ impl Evaluator<'_> {
             Op::Topk | Op::Bottomk | Op::Limitk | Op::LimitRatio => self.pick(aggregate),
             Op::CountValues => self.count_values(aggregate),
             Op::Quantile => self.quantile(aggregate),
-            Op::Sum => self.fold(aggregate, &mut |fold| fold.summing(Kahan::default())),
-            Op::Avg => self.fold(aggregate, &mut |fold| fold.summing(Mean::default())),
+            Op::Sum => self.fold(aggregate, &mut |fold| fold.summing(&Kahan::default())),
+            Op::Avg => self.fold(aggregate, &mut |fold| fold.summing(&Mean::default())),
             Op::Count => self.fold(aggregate, &mut |fold| fold.counting(true)),
             Op::Group => self.fold(aggregate, &mut |fold| fold.counting(false)),
             Op::Min => self.fold(aggregate, &mut |fold| fold.extreme(|new, old| new < old)),
@@ -35,7 +35,7 @@ impl Evaluator<'_> {
     fn fold(
         &self,
         aggregate: &Aggregate,
-        each: &mut dyn FnMut(&Fold<'_>) -> Answer<Column>,
+        each: &mut dyn FnMut(&Fold<'_>) -> Column,
     ) -> Answer<Vec<Row>> {
         let rows = self.vector(&aggregate.expr)?;
         let mut results = Vec::new();
@@ -49,7 +49,7 @@ impl Evaluator<'_> {
                 span: aggregate.expr.span(),
                 members: &members,
             };
-            let column = each(&fold)?;
+            let column = each(&fold);
             if !column.is_empty() {
                 results.push(Row { labels: group.labels, drop_name, column });
             }
@@ -72,7 +72,7 @@ impl Evaluator<'_> {
                 }
             }
             fold.note_ignored_histograms();
-            Ok(column)
+            column
         })
     }
 
@@ -215,7 +215,7 @@ impl Sum for Mean {
 }
 
 impl Fold<'_> {
-    fn summing<S: Sum>(&self, zero: S) -> Answer<Column> {
+    fn summing<S: Sum>(&self, zero: &S) -> Column {
         let count = self.evaluator.steps.count;
         let mut sums: Vec<Option<S>> = vec![None; count];
         let mut histograms: HashMap<usize, HistogramSum> = HashMap::new();
@@ -251,11 +251,11 @@ impl Fold<'_> {
                 column.set(step, Value::Histogram(Arc::new(histogram.compacted())));
             }
         }
-        Ok(column)
+        column
     }
 
     /// Counts elements, or says that there are any.
-    fn counting(&self, counts: bool) -> Answer<Column> {
+    fn counting(&self, counts: bool) -> Column {
         let mut column = Column::absent(self.evaluator.steps.count);
         for row in self.members {
             for step in 0..self.evaluator.steps.count {
@@ -265,10 +265,10 @@ impl Fold<'_> {
                 }
             }
         }
-        Ok(column)
+        column
     }
 
-    fn extreme(&self, replaces: impl Fn(f64, f64) -> bool) -> Answer<Column> {
+    fn extreme(&self, replaces: impl Fn(f64, f64) -> bool) -> Column {
         let mut column = Column::absent(self.evaluator.steps.count);
         for row in self.members {
             for (step, best) in column.floats.iter_mut().enumerate() {
@@ -280,11 +280,11 @@ impl Fold<'_> {
             }
         }
         self.note_ignored_histograms();
-        Ok(column)
+        column
     }
 
     /// The variance by Welford's method, as upstream computes it.
-    fn spread(&self, finish: impl Fn(f64) -> f64) -> Answer<Column> {
+    fn spread(&self, finish: impl Fn(f64) -> f64) -> Column {
         let count = self.evaluator.steps.count;
         let mut column = Column::absent(count);
         let mut states = vec![(0.0f64, 0.0f64, 0.0f64); count];
@@ -308,7 +308,7 @@ impl Fold<'_> {
             }
         }
         self.note_ignored_histograms();
-        Ok(column)
+        column
     }
 
     fn note(&self, level: Level, text: String) {

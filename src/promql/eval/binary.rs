@@ -355,15 +355,9 @@ impl Join<'_, '_> {
             let place = match last {
                 Some((known, place)) if known == met => place,
                 _ => {
-                    let filled;
-                    let other = match other {
-                        Some(other) => &other.labels,
-                        None => {
-                            filled = matched_labels(&self.binary.matching, &row.labels);
-                            &filled
-                        }
-                    };
-                    self.place(&row.labels, other)
+                    let filled = || matched_labels(&self.binary.matching, &row.labels);
+                    let other = other.map_or_else(filled, |other| other.labels.clone());
+                    self.place(&row.labels, &other)
                 }
             };
             last = Some((met, place));

@@ -114,7 +114,7 @@ impl Column {
     }
 
     /// Takes over what `other` has; returns whether both had something at a step.
-    fn merge(&mut self, other: Column) -> bool {
+    fn merge(&mut self, other: &Column) -> bool {
         for step in 0..self.floats.len() {
             if let Some(value) = other.get(step) {
                 if self.is_present(step) {
@@ -157,7 +157,7 @@ pub(in crate::promql) fn merge_equal_labels(rows: Vec<Row>) -> Result<Vec<Row>, 
                 merged.push(row);
             }
             Some(place) => {
-                if merged[*place].column.merge(row.column) {
+                if merged[*place].column.merge(&row.column) {
                     return Err(same_labelset());
                 }
             }

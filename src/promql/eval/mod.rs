@@ -252,7 +252,7 @@ impl<'q> Evaluator<'q> {
     pub(super) fn eval(&self, expr: &Expr) -> Answer<Evaluated> {
         self.query.check()?;
         let held = self.query.held.get();
-        let value = if self.steps.count > 1 && self.is_step_invariant(expr) {
+        let value = if self.steps.count > 1 && is_costly_invariant(expr) {
             let mut once = self.at_first_step().eval(expr)?;
             match &mut once {
                 Evaluated::Scalar(values) => values.resize(self.steps.count, values[0]),
@@ -432,11 +432,11 @@ impl<'q> Evaluator<'q> {
         span.resolve(self.query.span(), positive)
             .map_err(|diagnostic| QueryError::Parse(vec![diagnostic]))
     }
+}
 
-    /// Returns whether the value is the same at every step, and costs something.
-    fn is_step_invariant(&self, expr: &Expr) -> bool {
-        !matches!(expr.without_parens(), Expr::Number(_) | Expr::String(_)) && is_invariant(expr)
-    }
+/// Returns whether the value is the same at every step, and costs something.
+fn is_costly_invariant(expr: &Expr) -> bool {
+    !matches!(expr.without_parens(), Expr::Number(_) | Expr::String(_)) && is_invariant(expr)
 }
 
 /// Functions that see the time of evaluation.

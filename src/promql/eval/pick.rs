@@ -117,12 +117,11 @@ impl Evaluator<'_> {
         }
         let mut valued = Vec::with_capacity(members.len());
         for index in present {
-            match rows[index].column.float(step) {
-                Some(value) => valued.push((index, value)),
-                None => {
-                    let text = format!("ignored histogram in {} aggregation", aggregate.op);
-                    self.note(Level::Info, text, aggregate.span);
-                }
+            if let Some(value) = rows[index].column.float(step) {
+                valued.push((index, value));
+            } else {
+                let text = format!("ignored histogram in {} aggregation", aggregate.op);
+                self.note(Level::Info, text, aggregate.span);
             }
         }
         let order = |a: &(usize, f64), b: &(usize, f64)| {

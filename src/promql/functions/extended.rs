@@ -138,7 +138,7 @@ fn histograms(remarks: &Remarks<'_, '_>, view: &View<'_>, kind: Kind) -> Option<
         (*points[last].histogram).clone()
     };
     let gauge = |histogram: &Histogram| histogram.reset_hint == ResetHint::Gauge;
-    if !kind.counter && !(gauge(&left) && gauge(&right)) {
+    if !(kind.counter || gauge(&left) && gauge(&right)) {
         remarks.not_gauge();
     }
     let mut grown = remarks.minus(&right, &left)?;

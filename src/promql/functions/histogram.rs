@@ -174,7 +174,9 @@ pub(super) fn quantile(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let span = call.args[1].span();
     let histograms = Histograms::of(ev, &rows, span);
     let mut results = quantile_rows(ev, &histograms, &quantiles, span);
-    results.iter_mut().for_each(|row| ev.drop_name(row));
+    for row in &mut results {
+        ev.drop_name(row);
+    }
     Ok(Evaluated::Vector(ev.renamed(results)?))
 }
 
@@ -190,14 +192,14 @@ pub(super) fn quantiles(ev: &Evaluator<'_>, call: &Call) -> Answer {
         ev.note_bad_quantiles(&quantiles, arg.span());
         for mut row in quantile_rows(ev, &histograms, &quantiles, span) {
             ev.drop_name(&mut row);
-            split_by_quantile(row, &label, &quantiles, &mut results);
+            split_by_quantile(&row, &label, &quantiles, &mut results);
         }
     }
     Ok(Evaluated::Vector(crate::promql::eval::merge_equal_labels(results)?))
 }
 
 /// The quantile may differ from step to step, and it is a label.
-fn split_by_quantile(row: Row, label: &str, quantiles: &[f64], into: &mut Vec<Row>) {
+fn split_by_quantile(row: &Row, label: &str, quantiles: &[f64], into: &mut Vec<Row>) {
     let count = quantiles.len();
     let mut values: Vec<f64> = quantiles.to_vec();
     values.sort_by(f64::total_cmp);
@@ -280,7 +282,9 @@ pub(super) fn fraction(ev: &Evaluator<'_>, call: &Call) -> Answer {
         },
         &mut |step, buckets, _| fraction_of_buckets(lower[step], upper[step], buckets),
     );
-    results.iter_mut().for_each(|row| ev.drop_name(row));
+    for row in &mut results {
+        ev.drop_name(row);
+    }
     Ok(Evaluated::Vector(ev.renamed(results)?))
 }
 

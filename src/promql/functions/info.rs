@@ -134,22 +134,21 @@ fn enrich(
         for (_, rows) in &candidates {
             chosen.push(newest(rows, step)?);
         }
-        let place = match places.get(&chosen) {
-            Some(place) => *place,
-            None => {
-                let of_chosen = chosen.iter().zip(&candidates);
-                let found: Vec<&Labels> = of_chosen
-                    .filter_map(|(index, (_, rows))| index.map(|index| &rows[index].labels))
-                    .collect();
-                let labels = enriched(&row.labels, &found, data)?;
-                let place = labels.map(|labels| {
-                    let column = Column::absent(ev.steps.count);
-                    results.push(Row { labels, drop_name: row.drop_name, column });
-                    results.len() - 1
-                });
-                places.insert(chosen, place);
-                place
-            }
+        let place = if let Some(place) = places.get(&chosen) {
+            *place
+        } else {
+            let of_chosen = chosen.iter().zip(&candidates);
+            let found: Vec<&Labels> = of_chosen
+                .filter_map(|(index, (_, rows))| index.map(|index| &rows[index].labels))
+                .collect();
+            let labels = enriched(&row.labels, &found, data)?;
+            let place = labels.map(|labels| {
+                let column = Column::absent(ev.steps.count);
+                results.push(Row { labels, drop_name: row.drop_name, column });
+                results.len() - 1
+            });
+            places.insert(chosen, place);
+            place
         };
         if let Some(place) = place {
             results[place].column.set(step, value);

@@ -85,6 +85,7 @@ pub(super) fn of_two(ev: &Evaluator<'_>, call: &Call, function: fn(f64, f64) -> 
 }
 
 /// `pi`, `time`, `start`, …: a number for each step.
+#[expect(clippy::unnecessary_wraps, reason = "the shape that the table of functions wants")]
 pub(super) fn scalar(ev: &Evaluator<'_>, function: impl Fn(i64) -> f64) -> Answer {
     Ok(Evaluated::Scalar(ev.steps.times_ms().map(function).collect()))
 }

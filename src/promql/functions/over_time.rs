@@ -155,13 +155,17 @@ pub(super) fn sum(ev: &Evaluator<'_>, call: &Call, mean: bool) -> Answer {
 
 fn sum_of(values: &[f64]) -> f64 {
     let mut sum = Kahan::default();
-    values.iter().for_each(|value| sum.add(*value));
+    for value in values {
+        sum.add(*value);
+    }
     sum.sum()
 }
 
 fn mean_of(values: &[f64]) -> f64 {
     let mut mean = Mean::default();
-    values.iter().for_each(|value| mean.add(*value));
+    for value in values {
+        mean.add(*value);
+    }
     mean.mean()
 }
 
@@ -197,7 +201,9 @@ pub(super) fn median_deviation(view: &View<'_>) -> f64 {
     }
     let mut values = view.values.to_vec();
     let median = quantile(0.5, &mut values);
-    values.iter_mut().for_each(|value| *value = (*value - median).abs());
+    for value in &mut values {
+        *value = (*value - median).abs();
+    }
     quantile(0.5, &mut values)
 }
 

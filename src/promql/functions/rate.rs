@@ -432,7 +432,7 @@ fn instant_change(
             if kind.counter && (gauge(before) || gauge(last)) {
                 remarks.not_counter();
             }
-            if !kind.counter && !(gauge(before) && gauge(last)) {
+            if !(kind.counter || gauge(before) && gauge(last)) {
                 remarks.not_gauge();
             }
             let reset = kind.counter && (anew || last.is_reset_after(before));

@@ -113,6 +113,10 @@ impl Case {
     }
 }
 
+fn parse_query(text: &str) -> Result<Expr, QueryError> {
+    parse(text).map_err(QueryError::Parse)
+}
+
 struct Run<'a> {
     case: &'a Case,
     engine: &'a Engine,
@@ -120,18 +124,13 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn parse(&self, text: &str) -> Result<Expr, QueryError> {
-        parse(text).map_err(QueryError::Parse)
-    }
-
     fn options(text: &str) -> QueryOptions {
         QueryOptions { text: Some(Arc::from(text)), ..QueryOptions::default() }
     }
 
     fn range(&self, times: RangeQuery) -> Verdict {
         let text = &self.case.expr;
-        let result = self
-            .parse(text)
+        let result = parse_query(text)
             .and_then(|expr| self.engine.range(self.snapshot, &expr, times, &Self::options(text)));
         let Some(result) = self.check_failure(result)? else { return Ok(()) };
         self.check_notes(&result)?;
@@ -145,7 +144,7 @@ impl Run<'_> {
     fn instants(&self, time_ms: i64) -> Verdict {
         let time_ms = self.case.expected.range_vector.map_or(time_ms, |(_, end_ms, _)| end_ms);
         self.instant(&self.case.expr, time_ms)?;
-        let Ok(expr) = self.parse(&self.case.expr) else { return Ok(()) };
+        let Ok(expr) = parse_query(&self.case.expr) else { return Ok(()) };
         let mut depends = false;
         expr.walk(&mut |expr| {
             depends |=
@@ -169,10 +168,10 @@ impl Run<'_> {
 
     fn instant(&self, text: &str, time_ms: i64) -> Verdict {
         let options = Self::options(text);
-        let parsed = self.parse(text);
+        let parsed = parse(text);
         let result = match &parsed {
             Ok(expr) => self.engine.instant(self.snapshot, expr, time_ms, &options),
-            Err(_) => self.parse(text).map(|_| unreachable!("it has just failed")),
+            Err(diagnostics) => Err(QueryError::Parse(diagnostics.clone())),
         };
         let Some(result) = self.check_failure(result)? else { return Ok(()) };
         self.check_notes(&result)?;

@@ -104,7 +104,7 @@ impl Load {
     }
 
     /// Makes native histograms with custom bounds of the classic ones.
-    fn custom_histograms(&self) -> Result<Vec<(Labels, BTreeMap<i64, Histogram>)>, String> {
+    fn custom_histograms(&self) -> Result<Vec<Converted>, String> {
         let mut groups: BTreeMap<Labels, BTreeMap<i64, Classic>> = BTreeMap::new();
         for (described, _) in &self.series {
             let labels = &described.labels;
@@ -139,6 +139,9 @@ impl Load {
         Ok(converted)
     }
 }
+
+/// A series of native histograms, by time.
+type Converted = (Labels, BTreeMap<i64, Histogram>);
 
 /// The series of a classic histogram at one time.
 #[derive(Default)]

@@ -24,7 +24,7 @@ pub(super) enum Command {
 pub(super) fn commands(text: &str) -> Vec<(usize, Command)> {
     let lines: Vec<&str> = text
         .lines()
-        .map(|line| line.trim())
+        .map(str::trim)
         .map(|line| if line.starts_with('#') { "" } else { line })
         .collect();
     let mut commands = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn commands(text: &str) -> Vec<(usize, Command)> {
             load(line, block).map_or_else(Command::Bad, Command::Load)
         } else if word.starts_with("eval") {
             let head = Head::of(line);
-            match head.and_then(|head| case(head, block)) {
+            match head.and_then(|head| case(&head, block)) {
                 Ok(case) => Command::Eval(Box::new(case)),
                 Err(reason) => Command::BadEval { expr: line.to_owned(), reason },
             }
@@ -121,7 +121,7 @@ impl Head<'_> {
     }
 }
 
-fn case(head: Head<'_>, block: &[&str]) -> Result<Case, String> {
+fn case(head: &Head<'_>, block: &[&str]) -> Result<Case, String> {
     let mut case = Case {
         kind: head.kind,
         expr: head.expr.to_owned(),
