@@ -3,6 +3,7 @@ use std::sync::LazyLock;
 /// The ratio of neighbouring bounds at schemas 1 to 8, `2^(2^-schema)`. That of schema 1 is one bit
 /// below the nearest float: client libraries compute their bounds with these very values, and
 /// bounds must be equal to the bit to be the same bucket everywhere.
+#[expect(clippy::approx_constant, reason = "one bit off on purpose")]
 const RATIOS: [f64; 8] = [
     1.414_213_562_373_095,
     1.189_207_115_002_721,
@@ -53,6 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::approx_constant, reason = "one bit off on purpose")]
     fn bounds_are_those_of_the_client_libraries() {
         for (schema, index, expected) in [
             (0, 0, 1.0),
