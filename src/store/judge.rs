@@ -53,6 +53,12 @@ impl Tails {
         tail
     }
 
+    /// Leaves the slot of a series to the next one.
+    pub(super) fn forget(&mut self, id: SeriesId) {
+        let generation = split(id).1.saturating_add(1);
+        *self.get(id) = Tail::new(generation);
+    }
+
     /// Returns whether the slot of a series went to another one, or to none.
     #[inline]
     pub(super) fn is_forgotten(&self, id: SeriesId) -> bool {

@@ -8,19 +8,23 @@
 //! head; `maintain` cuts what is older into immutable blocks, drops the log that they cover and the
 //! blocks beyond retention.
 //!
-//! Lock order: `writer`, then `head`. No I/O is done under `head`; readers take nothing else.
+//! Lock order: `upkeep`, `writer`, then `head`. No I/O is done under `head`; readers take nothing else.
 //!
 //! Absent on purpose: wire formats, validity of labels and histograms (`ingest` checks them), and
 //! any reading of what samples mean.
 
 mod appender;
+mod block;
+mod blocks;
 mod bytes;
 mod cache;
+mod chunk;
 mod error;
 mod forget;
 mod head;
 mod judge;
 mod log;
+mod maintain;
 mod merge;
 mod postings;
 mod recover;
@@ -45,8 +49,10 @@ pub use types::{
 };
 
 use crate::env::{Clock, Disk, DiskLock, SimDisk};
+use blocks::Blocks;
 use forget::Epochs;
 use head::Head;
+use maintain::Upkeep;
 use recover::Recovered;
 use status::Counters;
 use writer::Writer;
@@ -80,6 +86,9 @@ impl Default for StoreOptions {
 
 const HOUR_MS: i64 = 3_600_000;
 
+/// So many series are counted under one hold of the head's lock.
+const STATUS_SLOTS: usize = 4096;
+
 /// When the log is made safe from a power cut. It is always written before a commit returns, which
 /// makes it safe from the death of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +115,8 @@ struct Inner {
     epochs: Epochs,
     counters: Counters,
     recovery: RecoveryReport,
+    blocks: Blocks,
+    upkeep: Mutex<Upkeep>,
     _lock: DiskLock,
 }
 
@@ -117,16 +128,29 @@ impl Store {
         clock: Arc<dyn Clock>,
     ) -> Result<Store, OpenError> {
         let lock = recover::lock(&*disk, &options.dir)?;
-        let recovered = recover::recover(&options, &disk, &clock, &|_, _| false)?;
-        let Recovered { head, tails, newest_ms, log, report } = recovered;
+        let mut problems = Vec::new();
+        let blocks = Blocks::open(Arc::clone(&disk), &options.dir, &mut problems)?;
+        let list = blocks.current();
+        let covered = |segment, time_ms| {
+            list.iter().any(|block| block.meta.covers.contains(segment, time_ms))
+        };
+        let recovered = recover::recover(&options, &disk, &clock, &covered)?;
+        let Recovered { head, tails, newest_ms, log, mut report } = recovered;
+        report.problems.splice(0..0, problems);
+        let blocks_newest_ms = list.iter().map(|block| block.meta.max_time_ms).max();
+        let newest_ms = newest_ms.max(blocks_newest_ms.unwrap_or(i64::MIN));
+        let blocks_end_ms = list.iter().map(|block| block.meta.covers.end_ms).max();
+        let writer = Writer::new(log, tails, newest_ms, blocks_end_ms.unwrap_or(i64::MIN));
         let inner = Inner {
             options,
             clock,
-            writer: Mutex::new(Writer::new(log, tails, newest_ms, i64::MIN)),
+            writer: Mutex::new(writer),
             head: RwLock::new(head),
             epochs: Epochs::new(),
             counters: Counters::default(),
             recovery: report,
+            upkeep: Mutex::new(Upkeep::new(&list)),
+            blocks,
             _lock: lock,
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -154,10 +178,7 @@ impl Store {
     /// forgets series that ended, drops the log that is not needed any more. The server calls it
     /// each minute. What fails is tried again the next time.
     pub fn maintain(&self) -> Result<(), MaintainError> {
-        let mut writer = self.inner.writer.lock();
-        writer.forgotten.purge();
-        writer.log.retry();
-        Ok(())
+        self.inner.maintain().inspect_err(|_| self.inner.counters.count_failed_round())
     }
 
     /// Syncs the log and refuses writes from here on; reading goes on. Dropping the last clone does
@@ -179,12 +200,22 @@ impl Store {
 
     /// Returns what the store holds and has met.
     pub fn status(&self) -> StoreStatus {
+        let inner = &*self.inner;
+        let blocks = inner.blocks.current();
+        let damaged: u64 = blocks.iter().map(|block| block.damaged_total()).sum();
         let mut status = StoreStatus {
-            head: self.inner.head.read().status(),
-            log: self.inner.writer.lock().log.status(),
-            recovery: self.inner.recovery.clone(),
+            head: HeadStatus::default(),
+            blocks: blocks.iter().map(|block| block.status()).collect(),
+            log: inner.writer.lock().log.status(),
+            recovery: inner.recovery.clone(),
+            corruptions_total: damaged + inner.recovery.problems.len() as u64,
             ..StoreStatus::default()
         };
+        let slot_count = inner.head.read().slot_count();
+        for first in (0..slot_count).step_by(STATUS_SLOTS) {
+            let slots = first..first.saturating_add(STATUS_SLOTS as u32);
+            inner.head.read().count(slots, &mut status.head);
+        }
         self.inner.counters.fill(&mut status);
         status
     }

@@ -1,8 +1,11 @@
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::block::Block;
+use super::blocks::BlockList;
 use super::postings::{LabelIndex, matching};
 use super::types::Exemplar;
 use super::{Inner, ReadError};
@@ -13,6 +16,7 @@ use crate::series::{Labels, Matcher, Points, SeriesId, TimeRange};
 #[derive(Clone)]
 pub struct Snapshot {
     store: Arc<Inner>,
+    blocks: Arc<BlockList>,
 }
 
 /// A series found by [`Snapshot::select`], with where its samples are.
@@ -20,17 +24,30 @@ pub struct Snapshot {
 pub struct SelectedSeries {
     /// Its labels.
     pub labels: Labels,
+    /// Where its samples are, those stored first first.
     parts: Vec<Part>,
 }
 
 #[derive(Clone)]
 enum Part {
+    Block(Arc<Block>, u32),
     Head(SeriesId),
+}
+
+impl fmt::Debug for SelectedSeries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {} parts", self.labels, self.parts.len())
+    }
 }
 
 impl Snapshot {
     pub(super) fn new(store: Arc<Inner>) -> Snapshot {
-        Snapshot { store }
+        let blocks = store.blocks.current();
+        Snapshot { store, blocks }
+    }
+
+    fn blocks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<Block>> {
+        self.blocks.iter().filter(move |block| block.range().overlaps(range))
     }
 
     /// Returns the series that match and may have samples within `range`, sorted by labels.
@@ -40,6 +57,13 @@ impl Snapshot {
         range: TimeRange,
     ) -> Result<Vec<SelectedSeries>, ReadError> {
         let mut found: HashMap<Labels, Vec<Part>> = HashMap::new();
+        for block in self.blocks_in(range) {
+            for series in matching(block.index(), matchers)? {
+                if let Some(labels) = block.labels_in(series, range)? {
+                    found.entry(labels).or_default().push(Part::Block(Arc::clone(block), series));
+                }
+            }
+        }
         {
             let head = self.store.head.read();
             for slot in matching(&head.index, matchers)? {
@@ -66,6 +90,7 @@ impl Snapshot {
         into.clear();
         for part in &series.parts {
             match part {
+                Part::Block(block, series) => block.read(*series, range, into)?,
                 Part::Head(id) => {
                     if let Some(series) = self.store.head.read().get(*id) {
                         series.read(range, into);
@@ -85,10 +110,15 @@ impl Snapshot {
     ) -> Result<Vec<String>, ReadError> {
         let mut names = BTreeSet::new();
         if matchers.is_empty() {
-            let head = self.store.head.read();
-            head.index.for_each_name(&mut |name| {
-                names.insert(name.to_owned());
-            })?;
+            let mut visit = |name: &str| {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
+                }
+            };
+            for block in self.blocks_in(range) {
+                block.index().for_each_name(&mut visit)?;
+            }
+            self.store.head.read().index.for_each_name(&mut visit)?;
         } else {
             for series in self.select(matchers, range)? {
                 for (name, _) in &series.labels {
@@ -111,10 +141,15 @@ impl Snapshot {
     ) -> Result<Vec<String>, ReadError> {
         let mut values = BTreeSet::new();
         if matchers.is_empty() {
-            let head = self.store.head.read();
-            head.index.for_each_value(name, &mut |value| {
-                values.insert(value.to_owned());
-            })?;
+            let mut visit = |value: &str| {
+                if !values.contains(value) {
+                    values.insert(value.to_owned());
+                }
+            };
+            for block in self.blocks_in(range) {
+                block.index().for_each_value(name, &mut visit)?;
+            }
+            self.store.head.read().index.for_each_value(name, &mut visit)?;
         } else {
             for series in self.select(matchers, range)? {
                 if let Some(value) = series.labels.get(name)

@@ -7,6 +7,8 @@ pub(super) struct Counters {
     late_samples: AtomicU64,
     refused_samples: AtomicU64,
     lookups: [AtomicU64; 3],
+    blocks: AtomicU64,
+    rounds_failed: AtomicU64,
 }
 
 impl Counters {
@@ -14,6 +16,14 @@ impl Counters {
         for (counter, more) in self.lookups.iter().zip(lookups) {
             counter.fetch_add(more, Ordering::Relaxed);
         }
+    }
+
+    pub(super) fn count_block(&self) {
+        self.blocks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_failed_round(&self) {
+        self.rounds_failed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn add_samples(&self, appended: u64, late: u64, refused: u64) {
@@ -151,5 +161,7 @@ impl Counters {
         status.lookups_predicted_total = get(&self.lookups[0]);
         status.lookups_hashed_total = get(&self.lookups[1]);
         status.lookups_missed_total = get(&self.lookups[2]);
+        status.compactions_total = get(&self.blocks);
+        status.compactions_failed_total = get(&self.rounds_failed);
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Writer {
     /// The end of what was cut into blocks, ms, exclusive; `i64::MIN` where there is none.
     pub(super) blocks_end_ms: i64,
     pub(super) forgotten: Forgotten,
-    closed: bool,
+    pub(super) closed: bool,
     fates: Vec<Fate>,
     /// The tails that the present transaction has moved, as they were.
     undo: Vec<(SeriesId, Tail)>,

@@ -8,8 +8,8 @@ use forewarn::series::{
     Histogram, HistogramKind, Labels, Matcher, Points, STALE_NAN, Span, TimeRange,
 };
 use forewarn::store::{
-    AppendError, Committed, Exemplar, MetricMetadata, MetricType, OpenError, RefusedReason, Store,
-    StoreOptions, WalSync,
+    AppendError, Committed, Exemplar, MetricMetadata, MetricType, OpenError, Refused,
+    RefusedReason, Store, StoreOptions, WalSync,
 };
 
 const T0: i64 = 1_700_000_000_000;
@@ -383,4 +383,415 @@ fn a_closed_store_takes_nothing_and_still_reads() {
     store.close().unwrap();
     assert!(matches!(write(&store, &[(&a, T0 + 1, 1.0)]), Err(AppendError::Closed)));
     check(&store, &[(&a, &[(T0, 1.0)])]);
+}
+
+const HOUR: i64 = 3_600_000;
+const MINUTE: i64 = 60_000;
+
+/// Ten series, a sample a minute for some hours, with upkeep each half hour.
+fn fill(place: &Place, store: &Store, hours: i64) -> Vec<(Labels, Vec<(i64, f64)>)> {
+    let mut all: Vec<_> = (0..10).map(|n| (labels("filled", n), Vec::new())).collect();
+    let first = T0 - T0 % (2 * HOUR);
+    for minute in 0..hours * 60 {
+        let time_ms = first + minute * MINUTE;
+        place.clock.set(time_ms);
+        let mut rows = Vec::new();
+        for (n, (labels, samples)) in all.iter_mut().enumerate() {
+            let value = (minute * n as i64) as f64 / 10.0;
+            samples.push((time_ms, value));
+            rows.push((&*labels, time_ms, value));
+        }
+        assert!(write(store, &rows).unwrap().refused.is_empty());
+        if minute % 30 == 0 {
+            store.maintain().unwrap();
+        }
+    }
+    all
+}
+
+#[track_caller]
+fn check_filled(store: &Store, all: &[(Labels, Vec<(i64, f64)>)]) {
+    let expected: Vec<_> =
+        all.iter().map(|(labels, samples)| (labels, samples.as_slice())).collect();
+    check(store, &expected);
+}
+
+fn block_dirs(disk: &SimDisk) -> Vec<PathBuf> {
+    let dir = Path::new("/data/blocks");
+    disk.list(dir).unwrap().into_iter().map(|entry| dir.join(entry.name)).collect()
+}
+
+#[test]
+fn old_samples_move_into_blocks_and_the_log_is_dropped_behind_them() {
+    let place = Place::new();
+    let store = place.open();
+    let all = fill(&place, &store, 12);
+    let status = store.status();
+    assert_eq!(status.blocks.len(), 5);
+    assert!(status.log.first_segment > 1, "{:?}", status.log);
+    assert!(status.head.samples < 10 * 4 * 60, "{:?}", status.head);
+    assert_eq!(status.blocks[0].max_time_ms - status.blocks[0].min_time_ms, 119 * MINUTE + 1);
+    check_filled(&store, &all);
+
+    let snapshot = store.snapshot();
+    let range = TimeRange::new(T0 - T0 % (2 * HOUR) + HOUR, T0 - T0 % (2 * HOUR) + 3 * HOUR);
+    let selected = snapshot.select(&[Matcher::equal("n", "3")], range).unwrap();
+    let mut points = Points::default();
+    snapshot.read(&selected[0], range, &mut points).unwrap();
+    assert_eq!(points.times_ms.len(), 121);
+    assert_eq!(snapshot.label_names(&[], range).unwrap(), ["__name__", "n"]);
+    assert_eq!(snapshot.label_values("n", &[], range).unwrap().len(), 10);
+    assert_eq!(
+        snapshot.label_values("n", &[Matcher::equal("n", "7")], range).unwrap(),
+        ["7".to_owned()]
+    );
+    drop((snapshot, store));
+    let store = place.open();
+    check_filled(&store, &all);
+    assert!(store.status().recovery.problems.is_empty());
+    assert_eq!(store.status().blocks, status.blocks);
+}
+
+#[test]
+fn a_reader_keeps_what_it_sees_while_a_block_is_cut() {
+    let place = Place::new();
+    let store = place.open();
+    let first = T0 - T0 % (2 * HOUR);
+    let a = labels("a", 1);
+    let expected: Vec<_> = (0..240).map(|i| (first + i * MINUTE, i as f64)).collect();
+    for (time_ms, value) in &expected {
+        place.clock.set(*time_ms);
+        write(&store, &[(&a, *time_ms, *value)]).unwrap();
+    }
+    let snapshot = store.snapshot();
+    let selected = snapshot.select(&[], TimeRange::ALL).unwrap();
+    store.maintain().unwrap();
+    assert_eq!(store.status().blocks.len(), 1);
+    let mut points = Points::default();
+    snapshot.read(&selected[0], TimeRange::ALL, &mut points).unwrap();
+    assert_eq!(points.times_ms.len(), 240);
+    assert_eq!(store.status().head.samples, 240, "dropped only when the reader is gone");
+    drop(snapshot);
+    store.maintain().unwrap();
+    assert_eq!(store.status().head.samples, 120);
+    check(&store, &[(&a, &expected)]);
+}
+
+#[test]
+fn retention_counts_back_from_the_newest_sample() {
+    let mut place = Place::new();
+    place.options.retention_ms = 6 * HOUR;
+    let store = place.open();
+    let all = fill(&place, &store, 14);
+    place.clock.advance(1000 * HOUR); // the clock alone drops nothing
+    store.maintain().unwrap();
+    let newest = all[0].1.last().unwrap().0;
+    let oldest = read(&store)[0].1[0].0;
+    assert!((newest - 8 * HOUR..=newest - 6 * HOUR).contains(&oldest));
+    assert_eq!(block_dirs(&place.disk).len(), store.status().blocks.len());
+}
+
+#[test]
+fn a_series_that_ended_is_forgotten_and_may_come_back() {
+    let place = Place::new();
+    let store = place.open();
+    let mut appender = store.appender();
+    let gone = labels("gone", 1);
+    let mut transaction = appender.begin();
+    let old = transaction.series(Some(b"gone"), &gone);
+    transaction.sample(old, T0, 1.0, 0);
+    transaction.commit().unwrap();
+    // A transaction that began before the series was forgotten, and is committed after.
+    let mut slow = store.appender();
+    let mut slow_transaction = slow.begin();
+    let same = slow_transaction.series(Some(b"gone"), &gone);
+    assert_eq!(same, old);
+
+    fill(&place, &store, 12);
+    assert_eq!(store.status().head.series, 10);
+    let now = store.status().head.max_time_ms.unwrap();
+    slow_transaction.sample(same, now, 2.0, 0);
+    assert_eq!(slow_transaction.commit().unwrap().samples, 1);
+
+    let mut transaction = appender.begin();
+    assert_eq!(transaction.known(b"gone"), None, "the cache forgets with the store");
+    let new = transaction.series(Some(b"gone"), &gone);
+    assert_ne!(new, old);
+    transaction.sample(new, now + 1, 3.0, 0);
+    transaction.commit().unwrap();
+    let find = |store: &Store| {
+        read(store).into_iter().find(|(labels, _)| *labels == gone.to_string()).unwrap().1
+    };
+    let expected = [(T0, 1.0f64), (now, 2.0), (now + 1, 3.0)].map(|(t, v)| (t, v.to_bits()));
+    assert_eq!(find(&store), expected);
+    drop((slow, appender, store));
+    assert_eq!(find(&place.open()), expected);
+}
+
+#[test]
+fn a_damaged_block_is_moved_aside_and_named_while_all_else_serves() {
+    let place = Place::new();
+    let store = place.open();
+    let all = fill(&place, &store, 8);
+    let blocks = store.status().blocks;
+    drop(store);
+    let dir = block_dirs(&place.disk)[0].clone();
+    let lost = blocks[0].max_time_ms;
+    for file in ["meta.json", "index"] {
+        let len = place.disk.read(&dir.join(file)).unwrap().len();
+        for at in (0..len).step_by(7) {
+            // Fields that only inform may change unnoticed.
+            let informs = file == "index" && (6..16).contains(&at);
+            let copy = Place::with_disk(place.disk.copy());
+            copy.disk.edit(&dir.join(file), |bytes| bytes[at] ^= 0x04);
+            let store = copy.open();
+            let problems = store.status().recovery.problems;
+            if informs || (file == "meta.json" && problems.is_empty()) {
+                check_filled(&store, &all); // white space in meta.json
+                continue;
+            }
+            assert_eq!(problems.len(), 1, "{file} at {at}: {problems:?}");
+            assert!(problems[0].contains(file) && problems[0].contains("quarantine"));
+            assert_eq!(store.status().blocks.len(), blocks.len() - 1);
+            let rest = read(&store);
+            assert_eq!(rest.len(), 10);
+            assert!(rest.iter().all(|(_, samples)| samples[0].0 == lost + MINUTE - 1));
+            assert_eq!(copy.disk.list(Path::new("/data/quarantine")).unwrap().len(), 1);
+        }
+        for len in (0..len).step_by(97) {
+            let copy = Place::with_disk(place.disk.copy());
+            copy.disk.edit(&dir.join(file), |bytes| bytes.truncate(len));
+            let store = copy.open();
+            assert_eq!(store.status().recovery.problems.len(), 1);
+            assert_eq!(read(&store).len(), 10);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_chunk_is_passed_over() {
+    let place = Place::new();
+    let store = place.open();
+    let all = fill(&place, &store, 8);
+    drop(store);
+    let file = block_dirs(&place.disk)[0].join("chunks");
+    let len = place.disk.read(&file).unwrap().len();
+    for at in 16..len {
+        let copy = Place::with_disk(place.disk.copy());
+        copy.disk.edit(&file, |bytes| bytes[at] ^= 0x20);
+        let store = copy.open();
+        let found = read(&store);
+        let whole = found.iter().zip(&all).filter(|(f, a)| f.1.len() == a.1.len()).count();
+        assert_eq!(whole, 9, "flipped at {at}");
+        assert_eq!(store.status().corruptions_total, 1);
+    }
+}
+
+#[test]
+fn a_block_of_another_version_is_refused_with_what_to_do() {
+    let place = Place::new();
+    let store = place.open();
+    fill(&place, &store, 4);
+    drop(store);
+    let segment = last_segment(&place.disk);
+    place.disk.edit(&segment, |bytes| {
+        bytes[4] = 2;
+        let crc = crc32c(&bytes[..36]);
+        bytes[36..40].copy_from_slice(&crc.to_le_bytes());
+    });
+    let error = place.try_open().err().unwrap();
+    assert!(matches!(error, OpenError::Format { found: 2, .. }), "{error}");
+    assert!(error.to_string().contains("Upgrading"));
+}
+
+/// CRC-32C, bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+/// Hours of work for a disk that fails: appends, cuts, checkpoints. Returns what was acknowledged.
+fn work(place: &Place, store: &Store) -> Vec<(i64, f64)> {
+    let a = labels("a", 1);
+    let mut acknowledged = Vec::new();
+    let first = T0 - T0 % (2 * HOUR);
+    for step in 0..18 {
+        let time_ms = first + step * 30 * MINUTE;
+        place.clock.set(time_ms);
+        if write(store, &[(&a, time_ms, step as f64)]).is_ok() {
+            acknowledged.push((time_ms, step as f64));
+        }
+        let _ = store.maintain();
+    }
+    acknowledged
+}
+
+fn check_acknowledged(store: &Store, acknowledged: &[(i64, f64)], context: &str) {
+    let expected: Vec<_> = acknowledged.iter().map(|(t, v)| (*t, v.to_bits())).collect();
+    let found = read(store).into_iter().next().map(|(_, samples)| samples).unwrap_or_default();
+    assert_eq!(found, expected, "{context}");
+}
+
+#[test]
+fn wherever_the_disk_fails_nothing_acknowledged_is_lost_and_nothing_refused_appears() {
+    let calls = {
+        let place = Place::new();
+        let store = place.open();
+        let before = place.disk.calls();
+        work(&place, &store);
+        assert!(store.status().blocks.len() >= 3 && store.status().log.first_segment > 1);
+        place.disk.calls() - before
+    };
+    for fault in [Fault::NoSpace, Fault::ShortWrite, Fault::Io] {
+        for from in 0..calls {
+            let context = format!("{fault:?} from call {from} on");
+            let place = Place::new();
+            let store = place.open();
+            place.disk.fail_after(from, fault);
+            let mut acknowledged = work(&place, &store);
+            check_acknowledged(&store, &acknowledged, &context);
+            let copy = Place::with_disk(place.disk.copy());
+            check_acknowledged(&copy.open(), &acknowledged, &context);
+
+            place.disk.heal();
+            place.clock.advance(30 * MINUTE);
+            let time_ms = T0 - T0 % (2 * HOUR) + 9 * HOUR;
+            write(&store, &[(&labels("a", 1), time_ms, -1.0)]).expect(&context);
+            acknowledged.push((time_ms, -1.0));
+            store.maintain().expect(&context);
+            store.maintain().expect(&context);
+            check_acknowledged(&store, &acknowledged, &context);
+            drop(store);
+            let store = place.open();
+            check_acknowledged(&store, &acknowledged, &context);
+            assert!(store.status().recovery.problems.is_empty(), "{context}");
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
+    let calls = {
+        let mut place = Place::new();
+        place.options.wal_sync = WalSync::Ack;
+        let store = place.open();
+        let before = place.disk.calls();
+        work(&place, &store);
+        place.disk.calls() - before
+    };
+    for from in 0..calls {
+        let mut place = Place::new();
+        place.options.wal_sync = WalSync::Ack;
+        let store = place.open();
+        place.disk.fail_after(from, Fault::Io);
+        let acknowledged = work(&place, &store);
+        drop(store);
+        place.disk.heal();
+        place.disk.cut_power();
+        check_acknowledged(&place.open(), &acknowledged, &format!("power cut at call {from}"));
+    }
+}
+
+mod model {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Minutes to go ahead, then (series, minutes back, value bits).
+        Append(i64, Vec<(usize, i64, u64)>),
+        Maintain,
+        Reopen,
+        Kill,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let bits = prop_oneof![
+            3 => (0..1000u32).prop_map(|i| (f64::from(i) / 10.0).to_bits()),
+            1 => any::<u64>(),
+            1 => Just(STALE_NAN.to_bits()),
+        ];
+        let back = prop_oneof![3 => Just(0i64), 1 => 0i64..200];
+        let rows = proptest::collection::vec((0usize..5, back, bits), 1..12);
+        prop_oneof![
+            8 => (0i64..40, rows).prop_map(|(ahead, rows)| Step::Append(ahead, rows)),
+            2 => Just(Step::Maintain),
+            1 => Just(Step::Reopen),
+            1 => Just(Step::Kill),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn the_store_holds_what_a_map_would(
+            steps in proptest::collection::vec(step(), 1..120),
+            window_h in prop_oneof![Just(0i64), Just(1), Just(5)],
+        ) {
+            let mut place = Place::new();
+            place.options.out_of_order_window_ms = window_h * HOUR;
+            let mut store = place.open();
+            let mut model: BTreeMap<usize, BTreeMap<i64, u64>> = BTreeMap::new();
+            let mut now = T0;
+            for step in steps {
+                match step {
+                    Step::Append(ahead, rows) => {
+                        now += ahead * MINUTE;
+                        place.clock.set(now);
+                        let mut appender = store.appender();
+                        let mut transaction = appender.begin();
+                        let mut ids = Vec::new();
+                        for (series, back, bits) in &rows {
+                            let id = transaction.series(None, &labels("m", *series));
+                            ids.push(id);
+                            let value = f64::from_bits(*bits);
+                            transaction.sample(id, now - back * MINUTE, value, 0);
+                        }
+                        let committed = transaction.commit().unwrap();
+                        // A time that is new is taken or refused for all rows that have it.
+                        let mut all: BTreeMap<_, Vec<u64>> = BTreeMap::new();
+                        for ((series, back, bits), id) in rows.into_iter().zip(ids) {
+                            let rows = all.entry((id.0, series, now - back * MINUTE)).or_default();
+                            rows.push(bits);
+                        }
+                        for ((id, series, time_ms), bits) in all {
+                            let is_this =
+                                |r: &&Refused| r.series.0 == id && r.time_ms == time_ms;
+                            if committed.refused.iter().filter(is_this).count() < bits.len() {
+                                let samples = model.entry(series).or_default();
+                                samples.entry(time_ms).or_insert(bits[0]);
+                            }
+                        }
+                    }
+                    Step::Maintain => store.maintain().unwrap(),
+                    Step::Reopen => {
+                        drop(store);
+                        store = place.open();
+                    }
+                    Step::Kill => {
+                        let options = place.options.clone();
+                        let clock = place.clock.clone();
+                        place = Place { disk: place.disk.copy(), clock, options };
+                        store = place.open();
+                    }
+                }
+            }
+            let expected: Vec<_> = model
+                .into_iter()
+                .filter(|(_, samples)| !samples.is_empty())
+                .map(|(n, samples)| (labels("m", n).to_string(), samples.into_iter().collect()))
+                .collect();
+            let found: Vec<(String, Vec<(i64, u64)>)> = read(&store);
+            prop_assert_eq!(&found, &expected);
+            prop_assert!(store.status().recovery.problems.is_empty());
+        }
+    }
 }

@@ -16,7 +16,7 @@ use std::hash::BuildHasher;
 use hashbrown::{HashMap, HashTable};
 
 pub(super) use index::HeadIndex;
-pub(super) use series::{Series, Stored};
+pub(super) use series::{Series, Stored, copy_range};
 
 use super::types::MetricMetadata;
 use crate::series::{Labels, SeriesId};
@@ -176,6 +176,13 @@ impl Head {
         Some(series)
     }
 
+    /// Returns a series for upkeep, which does not bring it into the index.
+    pub(super) fn get_mut_unseen(&mut self, id: SeriesId) -> Option<&mut Series> {
+        let (slot, generation) = split(id);
+        let place = self.slots.get_mut(slot as usize)?;
+        place.series.as_deref_mut().filter(|_| place.generation == generation)
+    }
+
     /// Returns the series in a slot, for slots that the index names.
     pub(super) fn in_slot(&self, slot: Slot) -> Option<(SeriesId, &Series)> {
         let place = self.slots.get(slot as usize)?;
@@ -185,6 +192,11 @@ impl Head {
     /// Iterates over all series, those without samples included.
     pub(super) fn iter(&self) -> impl Iterator<Item = (SeriesId, &Series)> {
         (0..self.slots.len() as Slot).filter_map(|slot| self.in_slot(slot))
+    }
+
+    /// Returns how many slots there are.
+    pub(super) fn slot_count(&self) -> Slot {
+        self.slots.len() as Slot
     }
 
     /// Returns how many series there are.

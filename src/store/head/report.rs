@@ -1,22 +1,22 @@
-use super::Head;
+use std::ops::Range;
+
+use super::{Head, Slot};
 use crate::series::METRIC_NAME;
-use crate::store::merge::union;
 use crate::store::status::{Cardinality, HeadStatus, NamedCount};
 
 impl Head {
-    /// Counts what the head holds.
-    pub(in crate::store) fn status(&self) -> HeadStatus {
-        let mut status = HeadStatus { series: self.series_count() as u64, ..HeadStatus::default() };
-        status.label_pairs = self.index.iter().map(|(_, values)| values.len() as u64).sum();
-        let mut range = None;
-        for (_, series) in self.iter() {
-            range = union(range, series.range());
-            status.samples += series.sample_count();
-            status.chunks += series.chunk_count();
+    /// Counts what the series of some slots hold.
+    pub(in crate::store) fn count(&self, slots: Range<Slot>, into: &mut HeadStatus) {
+        into.series = self.series_count() as u64;
+        into.label_pairs = self.index.iter().map(|(_, values)| values.len() as u64).sum();
+        for (_, series) in slots.filter_map(|slot| self.in_slot(slot)) {
+            into.samples += series.sample_count();
+            into.chunks += series.chunk_count();
+            let Some(held) = series.range() else { continue };
+            let (min, max) = (&mut into.min_time_ms, &mut into.max_time_ms);
+            *min = Some(min.map_or(held.start_ms, |min| min.min(held.start_ms)));
+            *max = Some(max.map_or(held.end_ms, |max| max.max(held.end_ms)));
         }
-        status.min_time_ms = range.map(|range| range.start_ms);
-        status.max_time_ms = range.map(|range| range.end_ms);
-        status
     }
 
     /// Returns the first `limit` entries of each list.

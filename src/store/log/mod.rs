@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use checkpoint::write_checkpoint;
-pub(super) use replay::{Replayed, replay};
+pub(super) use replay::replay;
 pub(super) use transaction::{
     FloatRow, HistogramRow, Section, TransactionWriter, get_histogram, put_histogram,
 };

@@ -1,0 +1,205 @@
+//! Sealed, immutable blocks: a directory with samples, their index, and a description.
+//!
+//! Entry points: [`Block::open`], [`BlockWriter`]. Layout: `FORMAT.md`.
+//!
+//! Invariants: a block appears under its name only when all of it is synced. The index is checked
+//! when the block is opened, a chunk each time it is read: a chunk that is damaged is named, and
+//! passed over from then on.
+//!
+//! Absent on purpose: merging blocks.
+
+mod index;
+mod meta;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashbrown::HashSet;
+use parking_lot::Mutex;
+
+pub(super) use meta::{Covers, Meta};
+pub(super) use write::BlockWriter;
+
+use super::ReadError;
+use super::bytes::{Reader, put_u16, put_u64};
+use super::chunk;
+use super::merge::merge_into;
+use super::postings::LabelIndex;
+use super::status::BlockStatus;
+use crate::env::{Disk, FileBytes};
+use crate::series::{Labels, Points, TimeRange};
+use index::Index;
+
+const VERSION: u16 = 1;
+const HEADER_LEN: usize = 16;
+const MAGIC_CHUNKS: [u8; 4] = *b"FWCK";
+const MAGIC_INDEX: [u8; 4] = *b"FWIX";
+
+const META_FILE: &str = "meta.json";
+const CHUNKS_FILE: &str = "chunks";
+const INDEX_FILE: &str = "index";
+
+/// An open block.
+pub(super) struct Block {
+    pub(super) meta: Meta,
+    dir: PathBuf,
+    index: Index,
+    chunks: FileBytes,
+    /// Offsets of chunks that were found damaged.
+    damaged: Mutex<HashSet<u64>>,
+    damaged_total: AtomicU64,
+}
+
+/// Why a block cannot be opened.
+pub(super) enum BlockError {
+    /// It is not what was written.
+    Damaged { path: PathBuf, offset: u64, what: &'static str },
+    /// It was written by another version.
+    Version { path: PathBuf, found: u16 },
+    /// The disk refused.
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+/// Where a chunk lies, and what it holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChunkRef {
+    pub(super) range: TimeRange,
+    offset: u64,
+    len: u32,
+}
+
+impl Block {
+    /// Opens a block and checks its index.
+    pub(super) fn open(disk: &dyn Disk, dir: &Path) -> Result<Block, BlockError> {
+        let map = |name: &str| {
+            let path = dir.join(name);
+            match disk.map(&path) {
+                Ok(bytes) => Ok(bytes),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    Err(BlockError::Damaged { path, offset: 0, what: "the file is missing" })
+                }
+                Err(source) => Err(BlockError::Io { path, source }),
+            }
+        };
+        let meta = Meta::read(&dir.join(META_FILE), &map(META_FILE)?)?;
+        let chunks = map(CHUNKS_FILE)?;
+        let path = dir.join(CHUNKS_FILE);
+        check_header(&path, &chunks, MAGIC_CHUNKS)?;
+        if chunks.len() as u64 != meta.chunks_len_bytes {
+            let offset = chunks.len() as u64;
+            let what = "the file does not have the length that meta.json says";
+            return Err(BlockError::Damaged { path, offset, what });
+        }
+        let index = Index::open(dir.join(INDEX_FILE), map(INDEX_FILE)?)?;
+        Ok(Block {
+            meta,
+            dir: dir.to_owned(),
+            index,
+            chunks,
+            damaged: Mutex::default(),
+            damaged_total: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn range(&self) -> TimeRange {
+        TimeRange::new(self.meta.min_time_ms, self.meta.max_time_ms)
+    }
+
+    pub(super) fn index(&self) -> &impl LabelIndex {
+        &self.index
+    }
+
+    /// Returns the labels of a series and whether it may have samples in `range`.
+    pub(super) fn labels_in(
+        &self,
+        series: u32,
+        range: TimeRange,
+    ) -> Result<Option<Labels>, ReadError> {
+        let (labels, chunks) = self.index.series(series)?;
+        Ok(chunks.iter().any(|chunk| chunk.range.overlaps(range)).then_some(labels))
+    }
+
+    /// Merges the samples of a series within `range` into `into`; what is there already stays.
+    pub(super) fn read(
+        &self,
+        series: u32,
+        range: TimeRange,
+        into: &mut Points,
+    ) -> Result<(), ReadError> {
+        let (_, chunks) = self.index.series(series)?;
+        let mut part = Points::default();
+        for chunk in chunks.into_iter().filter(|chunk| chunk.range.overlaps(range)) {
+            part.clear();
+            self.read_chunk(chunk, &mut part);
+            if range.contains(chunk.range.start_ms) && range.contains(chunk.range.end_ms) {
+                merge_into(into, &part);
+            } else {
+                let mut within = Points::default();
+                super::head::copy_range(&part, range, &mut within);
+                merge_into(into, &within);
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes a chunk, or names it and yields nothing when it is damaged.
+    fn read_chunk(&self, chunk: ChunkRef, into: &mut Points) {
+        let decoded = usize::try_from(chunk.offset).ok().and_then(|offset| {
+            let stored = self.chunks.get(offset..)?.get(..chunk.len as usize + 4)?;
+            let (bytes, crc) = stored.split_at(chunk.len as usize);
+            (crc32c::crc32c(bytes) == Reader::new(crc).u32()?).then_some(())?;
+            chunk::decode(bytes, into)
+        });
+        if decoded.is_none() {
+            into.clear();
+            if self.damaged.lock().insert(chunk.offset) {
+                self.damaged_total.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(
+                    file = %self.dir.join(CHUNKS_FILE).display(), offset = chunk.offset,
+                    start_ms = chunk.range.start_ms, end_ms = chunk.range.end_ms,
+                    "A chunk is damaged; its samples are missing from answers, all else serves."
+                );
+            }
+        }
+    }
+
+    /// Returns what operators ask for.
+    pub(super) fn status(&self) -> BlockStatus {
+        BlockStatus {
+            ulid: self.meta.ulid.clone(),
+            min_time_ms: self.meta.min_time_ms,
+            max_time_ms: self.meta.max_time_ms.saturating_add(1),
+            series: self.meta.series,
+            chunks: self.meta.chunks,
+            samples: self.meta.samples,
+            size_bytes: self.meta.chunks_len_bytes + self.index.len_bytes(),
+        }
+    }
+
+    /// Returns how many chunks were found damaged.
+    pub(super) fn damaged_total(&self) -> u64 {
+        self.damaged_total.load(Ordering::Relaxed)
+    }
+}
+
+fn header(magic: [u8; 4], created_ms: i64) -> Vec<u8> {
+    let mut header = magic.to_vec();
+    put_u16(&mut header, VERSION);
+    put_u16(&mut header, 0);
+    put_u64(&mut header, created_ms as u64);
+    header
+}
+
+fn check_header(path: &Path, bytes: &[u8], magic: [u8; 4]) -> Result<(), BlockError> {
+    let mut reader = Reader::new(bytes);
+    // meta.json, which has been read by now, says the version of all files.
+    let sound = reader.array() == Some(magic) && reader.u16() == Some(VERSION);
+    let what = "the file does not begin as it should";
+    let damaged = || BlockError::Damaged { path: path.to_owned(), offset: 0, what };
+    (sound && bytes.len() >= HEADER_LEN).then_some(()).ok_or_else(damaged)
+}

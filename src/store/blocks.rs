@@ -1,0 +1,141 @@
+//! The list of open blocks: what is found on opening, and what upkeep changes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+
+use super::block::{Block, BlockError};
+use super::{MaintainError, OpenError};
+use crate::env::Disk;
+
+/// Blocks, by the order in which they were cut.
+pub(super) type BlockList = Vec<Arc<Block>>;
+
+/// The blocks of a data directory. Readers hold the list that was current when they began.
+pub(super) struct Blocks {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    list: ArcSwap<BlockList>,
+}
+
+/// The ending of directories that are being written, or removed.
+const TEMPORARY: &str = ".tmp";
+
+const FORMAT_VERSION: u16 = 1;
+
+impl Blocks {
+    /// Opens every block. Damaged ones are moved to `quarantine/` beside `blocks/` and told of in
+    /// `problems`; the others serve.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        data_dir: &Path,
+        problems: &mut Vec<String>,
+    ) -> Result<Blocks, OpenError> {
+        let dir = data_dir.join("blocks");
+        let io = |doing| {
+            let path = dir.clone();
+            move |source| OpenError::Io { path, doing, source }
+        };
+        disk.create_dir_all(&dir).map_err(io("create the directory of the blocks"))?;
+        disk.sync_dir(data_dir).map_err(io("sync the data directory"))?;
+        let mut list = BlockList::new();
+        for entry in disk.list(&dir).map_err(io("list the blocks"))? {
+            let path = dir.join(&entry.name);
+            if entry.name.ends_with(TEMPORARY) {
+                disk.remove_dir_all(&path).map_err(io("remove an unfinished block"))?;
+                continue;
+            }
+            match Block::open(&*disk, &path) {
+                Ok(block) => list.push(Arc::new(block)),
+                Err(BlockError::Version { path, found }) => {
+                    let (oldest, newest) = (FORMAT_VERSION, FORMAT_VERSION);
+                    return Err(OpenError::Format { path, found, oldest, newest });
+                }
+                Err(BlockError::Io { path, source }) => {
+                    let problem = format!("{}: cannot read: {source}", path.display());
+                    tracing::error!(file = %path.display(), error = %source, "Skipped a block.");
+                    problems.push(problem);
+                }
+                Err(BlockError::Damaged { path: file, offset, what }) => {
+                    let moved = quarantine(&*disk, data_dir, &entry.name, &path);
+                    let fate = match &moved {
+                        Ok(to) => format!("the block was moved to {}", to.display()),
+                        Err(error) => format!("it could not be moved aside ({error})"),
+                    };
+                    tracing::error!(
+                        file = %file.display(), offset, what, fate,
+                        "A block is damaged; all else serves."
+                    );
+                    problems.push(format!("{}: at byte {offset}: {what}; {fate}", file.display()));
+                }
+            }
+        }
+        list.sort_by_key(|block| block.meta.sequence);
+        Ok(Blocks { disk, dir, list: ArcSwap::from_pointee(list) })
+    }
+
+    pub(super) fn current(&self) -> Arc<BlockList> {
+        self.list.load_full()
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// Adds a block and returns a witness that lives as long as any reader that does not see it.
+    pub(super) fn add(&self, block: Block) -> Weak<BlockList> {
+        let mut list = BlockList::clone(&self.current());
+        list.push(Arc::new(block));
+        Arc::downgrade(&self.list.swap(Arc::new(list)))
+    }
+
+    /// Drops the blocks that end before `oldest_ms`; those who read them finish undisturbed.
+    pub(super) fn drop_before(&self, oldest_ms: i64) -> Result<(), MaintainError> {
+        let list = self.current();
+        let (kept, dropped): (BlockList, BlockList) =
+            list.iter().cloned().partition(|block| block.meta.max_time_ms >= oldest_ms);
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        self.list.store(Arc::new(kept));
+        for block in dropped {
+            let dir = block.dir();
+            let mut doomed = dir.as_os_str().to_owned();
+            doomed.push(TEMPORARY);
+            let doomed = PathBuf::from(doomed);
+            // Renamed first: half a block must not be found as a damaged one.
+            let removed = self
+                .disk
+                .rename(dir, &doomed)
+                .and_then(|()| self.disk.sync_dir(&self.dir))
+                .and_then(|()| self.disk.remove_dir_all(&doomed));
+            removed.map_err(|source| MaintainError::Io {
+                path: dir.to_owned(),
+                doing: "remove a block beyond retention",
+                source,
+            })?;
+            tracing::info!(block = %block.meta.ulid, "Dropped a block beyond retention.");
+        }
+        Ok(())
+    }
+}
+
+fn quarantine(
+    disk: &dyn Disk,
+    data_dir: &Path,
+    name: &str,
+    path: &Path,
+) -> std::io::Result<PathBuf> {
+    let dir = data_dir.join("quarantine");
+    disk.create_dir_all(&dir)?;
+    let to = dir.join(name);
+    disk.rename(path, &to)?;
+    disk.sync_dir(&dir)?;
+    disk.sync_dir(path.parent().unwrap_or(data_dir))?;
+    Ok(to)
+}
