@@ -282,7 +282,11 @@ impl Inner {
     fn living(&self) -> Living {
         let head = self.head.read();
         Living {
-            series: head.iter().map(|(id, series)| (id, series.labels.clone())).collect(),
+            series: head
+                .iter()
+                .map(|(id, series)| (id, series.labels.clone()))
+                .chain(head.aliases.iter().cloned())
+                .collect(),
             exemplars: head
                 .iter()
                 .flat_map(|(id, series)| series.exemplars().map(move |e| (id, e.clone())))

@@ -11,7 +11,7 @@ use super::log::{FloatRow, Log, Section, replay};
 use super::status::RecoveryReport;
 use super::{OpenError, StoreOptions};
 use crate::env::{Clock, Disk, DiskLock};
-use crate::series::{HistogramPoint, SeriesId};
+use crate::series::{HistogramPoint, Labels, SeriesId};
 
 /// What a data directory holds.
 pub(super) struct Recovered {
@@ -64,7 +64,9 @@ pub(super) fn recover(
     };
     let mut replayed =
         replay(&**disk, &dir, &mut |segment, section| restoring.take(segment, section, covered))?;
-    restoring.head.finish_restoring();
+    let aliases = restoring.aliases.drain().filter(|(_, alias)| alias.used);
+    let aliases = aliases.map(|(id, alias)| (id, alias.labels)).collect();
+    restoring.head.finish_restoring(aliases);
     if restoring.nameless > 0 {
         let problem = format!(
             "{}: {} samples are of series that the log does not name; they are lost",
@@ -98,11 +100,18 @@ struct Restoring {
     head: Head,
     tails: Tails,
     newest_ms: i64,
-    /// Ids of the log that stand for a series under another one.
-    aliases: HashMap<SeriesId, SeriesId>,
+    /// Ids of the log that stand for a series which has another one by now.
+    aliases: HashMap<SeriesId, Alias>,
     samples: u64,
     /// Samples whose series the log does not name.
     nameless: u64,
+}
+
+struct Alias {
+    target: SeriesId,
+    labels: Labels,
+    /// Whether samples name it.
+    used: bool,
 }
 
 impl Restoring {
@@ -116,7 +125,7 @@ impl Restoring {
                     if restored == id {
                         self.tails.get(id).logged = true;
                     } else {
-                        self.aliases.insert(id, restored);
+                        self.aliases.insert(id, Alias { target: restored, labels, used: false });
                     }
                 }
             }
@@ -154,8 +163,10 @@ impl Restoring {
         newest_ms
     }
 
-    fn resolve(&self, id: SeriesId) -> SeriesId {
-        if self.aliases.is_empty() { id } else { *self.aliases.get(&id).unwrap_or(&id) }
+    fn resolve(&mut self, id: SeriesId) -> SeriesId {
+        let Some(alias) = self.aliases.get_mut(&id) else { return id };
+        alias.used = true;
+        alias.target
     }
 
     fn sample(&mut self, id: SeriesId, time_ms: i64, sample: Stored, start_ms: i64, covered: bool) {

@@ -278,7 +278,7 @@ mod tests {
             (0..300).for_each(|i| points.push(i * 15_000, (i % 7) as f64 / 10.0, 0));
             let mut bytes = encode(&points)[0].bytes.to_vec();
             let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1u8 << bit;
             let _ = decode(&bytes, &mut Points::default());
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct Head {
     hasher: foldhash::fast::RandomState,
     /// Which series have which labels.
     pub(super) index: HeadIndex,
+    /// Ids in the log for series that have another one by now; a checkpoint must name them too.
+    pub(super) aliases: Vec<(SeriesId, Labels)>,
     /// The latest metadata of each metric name.
     pub(super) metadata: HashMap<String, MetricMetadata>,
 }
@@ -69,6 +71,7 @@ impl Head {
             table: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
             index: HeadIndex::default(),
+            aliases: Vec::new(),
             metadata: HashMap::new(),
         }
     }
@@ -116,8 +119,10 @@ impl Head {
         self.place(self.slots.len() as Slot - 1, FRESH_GENERATION, labels)
     }
 
-    /// Lets new series take the slots that replaying the log has left empty.
-    pub(super) fn finish_restoring(&mut self) {
+    /// Lets new series take the slots that replaying the log has left empty. `aliases` are other
+    /// ids under which the log has samples.
+    pub(super) fn finish_restoring(&mut self, aliases: Vec<(SeriesId, Labels)>) {
+        self.aliases = aliases;
         let slots = self.slots.iter().enumerate();
         let empty = slots.filter(|(_, place)| place.series.is_none());
         self.free = empty.map(|(slot, _)| slot as Slot).collect();
