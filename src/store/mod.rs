@@ -156,10 +156,15 @@ impl Store {
         Ok(Store { inner: Arc::new(inner) })
     }
 
-    /// Opens an empty store in memory, for tests and throwaway evaluations. Old samples are taken
-    /// as long as they come in order.
+    /// Opens an empty store in memory, for tests and throwaway evaluations. It takes samples in any
+    /// order, up to ten minutes ahead of the clock.
     pub fn in_memory(clock: Arc<dyn Clock>) -> Store {
-        let options = StoreOptions { wal_sync: WalSync::OnClose, ..StoreOptions::default() };
+        let options = StoreOptions {
+            wal_sync: WalSync::OnClose,
+            retention_ms: i64::MAX,
+            out_of_order_window_ms: i64::MAX,
+            ..StoreOptions::default()
+        };
         Store::open(options, Arc::new(SimDisk::new()), clock)
             .expect("an empty simulated disk that does not fail opens")
     }

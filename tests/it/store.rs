@@ -795,3 +795,111 @@ mod model {
         }
     }
 }
+
+/// The golden files: what earlier builds wrote, this one reads, and writes the same.
+mod golden {
+    use std::fs;
+
+    use super::*;
+
+    fn golden_dir() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/format/v1")
+    }
+
+    /// A known data directory: floats of each codec, start timestamps, histograms, exemplars,
+    /// metadata, in a block, a checkpoint and the log.
+    fn scenario() -> Place {
+        let place = Place::new();
+        let store = place.open();
+        let first = T0 - T0 % (2 * HOUR);
+        let mut appender = store.appender();
+        for step in 0..40i64 {
+            let time_ms = first + step * 10 * MINUTE;
+            place.clock.set(time_ms);
+            let mut transaction = appender.begin();
+            let counter = transaction.series(None, &labels("counter_total", 1));
+            transaction.sample(counter, time_ms, (step * 3) as f64, first - 1);
+            let odd = transaction.series(None, &labels("odd", 2));
+            let bits = 0x7ff8_0000_0000_0000 ^ (step as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            transaction.sample(odd, time_ms + step % 3, f64::from_bits(bits), 0);
+            let latency = transaction.series(None, &labels("latency", 3));
+            let histogram = Histogram {
+                positive_spans: vec![Span { offset: 1, len: 2 }],
+                positive_buckets: vec![step as f64, 0.5],
+                count: step as f64 + 0.5,
+                sum: if step == 39 { STALE_NAN } else { step as f64 },
+                ..Histogram::default()
+            };
+            transaction.histogram(latency, time_ms, histogram, 0);
+            let trace = Labels::from_pairs([("trace_id", step.to_string())]);
+            transaction.exemplar(latency, Exemplar { labels: trace, value: 0.1, time_ms });
+            transaction.metadata(
+                "latency",
+                MetricMetadata {
+                    kind: MetricType::Histogram,
+                    help: "How long it took.".to_owned(),
+                    unit: "seconds".to_owned(),
+                },
+            );
+            transaction.commit().unwrap();
+            store.maintain().unwrap();
+        }
+        assert!(!store.status().blocks.is_empty() && store.status().log.first_segment > 1);
+        drop((appender, store));
+        place
+    }
+
+    fn all(store: &Store) -> String {
+        let snapshot = store.snapshot();
+        let mut text = String::new();
+        let mut points = Points::default();
+        for series in snapshot.select(&[], TimeRange::ALL).unwrap() {
+            snapshot.read(&series, TimeRange::ALL, &mut points).unwrap();
+            let bits: Vec<_> = points.values.iter().map(|value| value.to_bits()).collect();
+            text += &format!("{} {:?} {bits:x?} ", series.labels, points.times_ms);
+            text += &format!("{:?} {:?}\n", points.starts_ms, points.histograms);
+        }
+        let exemplars = snapshot.exemplars(&[], TimeRange::ALL).unwrap();
+        text + &format!("{exemplars:?} {:?}", store.metadata())
+    }
+
+    fn files(disk: &dyn Disk, dir: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for entry in disk.list(dir).unwrap() {
+            let path = dir.join(&entry.name);
+            if entry.is_dir { found.extend(files(disk, &path)) } else { found.push(path) }
+        }
+        found
+    }
+
+    #[test]
+    fn this_build_reads_the_files_of_format_1_and_writes_the_same() {
+        let written = scenario();
+        if std::env::var_os("FOREWARN_WRITE_GOLDEN").is_some() {
+            for path in files(&written.disk, Path::new("/data")) {
+                let to = golden_dir().join(path.strip_prefix("/data").unwrap());
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                let file = forewarn::env::RealDisk.create(&to).unwrap();
+                file.append(&written.disk.read(&path).unwrap()).unwrap();
+            }
+        }
+        let golden = Place::new();
+        for path in files(&forewarn::env::RealDisk, &golden_dir()) {
+            let to = Path::new("/data").join(path.strip_prefix(golden_dir()).unwrap());
+            golden.disk.create_dir_all(to.parent().unwrap()).unwrap();
+            golden.disk.create(&to).unwrap().append(&fs::read(&path).unwrap()).unwrap();
+        }
+        let store = golden.open();
+        assert!(store.status().recovery.problems.is_empty());
+        assert_eq!(all(&store), all(&written.open()));
+
+        let blocks = |place: &Place| {
+            let mut dirs = block_dirs(&place.disk);
+            dirs.sort();
+            dirs.into_iter()
+                .map(|dir| ["chunks", "index"].map(|f| place.disk.read(&dir.join(f)).unwrap()))
+                .collect::<Vec<_>>()
+        };
+        assert!(blocks(&golden) == blocks(&written), "blocks are not written as format 1 says");
+    }
+}
