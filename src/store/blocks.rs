@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 
 use super::block::{Block, BlockError};
-use super::{MaintainError, OpenError};
+use super::{MaintainError, OpenError, TEMPORARY};
 use crate::env::Disk;
 
 /// Blocks, by the order in which they were cut.
@@ -18,9 +18,6 @@ pub(super) struct Blocks {
     dir: PathBuf,
     list: ArcSwap<BlockList>,
 }
-
-/// The ending of directories that are being written, or removed.
-const TEMPORARY: &str = ".tmp";
 
 const FORMAT_VERSION: u16 = 1;
 
@@ -83,8 +80,8 @@ impl Blocks {
         &self.dir
     }
 
-    pub(super) fn disk(&self) -> &dyn Disk {
-        &*self.disk
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// Adds a block and returns a witness that lives as long as any reader that does not see it.

@@ -69,6 +69,7 @@ impl Tails {
 
 /// The times between which a transaction may write, fixed when it is committed.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "the unit is part of each name")]
 pub(super) struct Bounds {
     /// The clock and what it may be wrong by.
     latest_ms: i64,

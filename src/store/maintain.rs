@@ -11,8 +11,7 @@ use hashbrown::HashMap;
 use super::block::{Block, BlockError, BlockWriter, Covers};
 use super::blocks::BlockList;
 use super::chunk;
-use super::log::{TransactionWriter, write_checkpoint};
-use super::types::{Exemplar, MetricMetadata};
+use super::log::{Living, write_checkpoint};
 use super::{Inner, MaintainError};
 use crate::series::{Labels, Points, SeriesId, TimeRange};
 
@@ -24,9 +23,6 @@ const BATCH: usize = 256;
 
 /// A block covers at most this part of the retention, so that retention can drop it in time.
 const RETENTION_PARTS: i64 = 10;
-
-/// Series or exemplars in one record of a checkpoint.
-const CHECKPOINT_ROWS: usize = 4096;
 
 /// What upkeep remembers from round to round.
 pub(super) struct Upkeep {
@@ -172,7 +168,7 @@ impl Inner {
             writer.log.current_number()
         };
         let mut block =
-            BlockWriter::begin(self.blocks.disk(), self.blocks.dir(), self.clock.now_ms())?;
+            BlockWriter::begin(&**self.blocks.disk(), self.blocks.dir(), self.clock.now_ms())?;
         let late = match self.write_series(&mut block, end_ms) {
             Ok(late) => late,
             Err(error) => {
@@ -184,7 +180,7 @@ impl Inner {
         // A number is used once, also when the block turns out to be there after an error.
         upkeep.next_sequence += 1;
         let dir = block.finish(upkeep.next_sequence - 1, covers)?;
-        let block = Block::open(self.blocks.disk(), &dir).map_err(|error| match error {
+        let block = Block::open(&**self.blocks.disk(), &dir).map_err(|error| match error {
             BlockError::Io { path, source } => {
                 MaintainError::Io { path, doing: "open a block just written", source }
             }
@@ -271,10 +267,8 @@ impl Inner {
             move |source| MaintainError::Io { path, doing, source }
         };
         let living = self.living();
-        write_checkpoint(self.blocks.disk(), &dir, first_needed, self.clock.now_ms(), &mut |put| {
-            living.payloads(put)
-        })
-        .map_err(io("write a checkpoint"))?;
+        write_checkpoint(&**self.blocks.disk(), &dir, first_needed, self.clock.now_ms(), &living)
+            .map_err(io("write a checkpoint"))?;
         let mut writer = self.writer.lock();
         writer.log.drop_before(first_needed).map_err(io("remove log segments"))
     }
@@ -293,35 +287,6 @@ impl Inner {
                 .collect(),
             metadata: head.metadata.iter().map(|(name, m)| (name.clone(), m.clone())).collect(),
         }
-    }
-}
-
-/// What a checkpoint keeps of the segments it stands for.
-struct Living {
-    series: Vec<(SeriesId, Labels)>,
-    exemplars: Vec<(SeriesId, Exemplar)>,
-    metadata: Vec<(String, MetricMetadata)>,
-}
-
-impl Living {
-    fn payloads(&self, put: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
-        let mut record = TransactionWriter::default();
-        for series in self.series.chunks(CHECKPOINT_ROWS) {
-            record.clear();
-            record.series(series.iter().map(|(id, labels)| (*id, labels)));
-            put(record.payload())?;
-        }
-        for exemplars in self.exemplars.chunks(CHECKPOINT_ROWS) {
-            record.clear();
-            record.exemplars(exemplars.iter().map(|(id, exemplar)| (*id, exemplar)));
-            put(record.payload())?;
-        }
-        for metadata in self.metadata.chunks(CHECKPOINT_ROWS) {
-            record.clear();
-            record.metadata(metadata.iter().map(|(name, known)| (name.as_str(), known)));
-            put(record.payload())?;
-        }
-        Ok(())
     }
 }
 

@@ -86,6 +86,9 @@ impl Default for StoreOptions {
 
 const HOUR_MS: i64 = 3_600_000;
 
+/// The ending of what is being written, or removed: nobody misses it.
+const TEMPORARY: &str = ".tmp";
+
 /// So many series are counted under one hold of the head's lock.
 const STATUS_SLOTS: usize = 4096;
 
@@ -129,12 +132,12 @@ impl Store {
     ) -> Result<Store, OpenError> {
         let lock = recover::lock(&*disk, &options.dir)?;
         let mut problems = Vec::new();
-        let blocks = Blocks::open(Arc::clone(&disk), &options.dir, &mut problems)?;
+        let blocks = Blocks::open(disk, &options.dir, &mut problems)?;
         let list = blocks.current();
         let covered = |segment, time_ms| {
             list.iter().any(|block| block.meta.covers.contains(segment, time_ms))
         };
-        let recovered = recover::recover(&options, &disk, &clock, &covered)?;
+        let recovered = recover::recover(&options, blocks.disk(), &clock, &covered)?;
         let Recovered { head, tails, newest_ms, log, mut report } = recovered;
         report.problems.splice(0..0, problems);
         let blocks_newest_ms = list.iter().map(|block| block.meta.max_time_ms).max();

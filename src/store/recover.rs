@@ -9,7 +9,7 @@ use super::head::{Head, Stored};
 use super::judge::{TailKind, Tails};
 use super::log::{FloatRow, Log, Section, replay};
 use super::status::RecoveryReport;
-use super::{OpenError, StoreOptions};
+use super::{OpenError, StoreOptions, TEMPORARY};
 use crate::env::{Clock, Disk, DiskLock};
 use crate::series::{HistogramPoint, Labels, SeriesId};
 
@@ -51,7 +51,7 @@ pub(super) fn recover(
         let what = "the log of a Prometheus server";
         return Err(OpenError::Foreign { path: options.dir.clone(), what });
     }
-    for entry in entries.iter().filter(|entry| entry.name.ends_with(".tmp")) {
+    for entry in entries.iter().filter(|entry| entry.name.ends_with(TEMPORARY)) {
         disk.remove_file(&dir.join(&entry.name)).map_err(io("remove an unfinished checkpoint"))?;
     }
     let mut restoring = Restoring {

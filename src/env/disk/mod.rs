@@ -35,7 +35,8 @@ pub trait Disk: Send + Sync {
     /// caller promises that nobody writes to the file any more.
     fn map(&self, path: &Path) -> io::Result<FileBytes>;
 
-    /// Renames a file or directory; the new name must be free.
+    /// Renames a file, which replaces one of the new name, or a directory, whose new name must be
+    /// free.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.

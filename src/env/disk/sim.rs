@@ -103,6 +103,7 @@ impl SimDisk {
     }
 
     /// Returns a second disk with the same content, nothing locked and nothing failing.
+    #[must_use]
     pub fn copy(&self) -> SimDisk {
         let state = self.0.lock();
         let nodes = state
@@ -224,7 +225,7 @@ impl Disk for SimDisk {
         if !state.live.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        if state.live.contains_key(to) {
+        if matches!(state.live.get(to), Some(Entry::Dir)) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         for path in state.below(from) {

@@ -133,6 +133,7 @@ impl Index {
         RoaringBitmap::deserialize_from(self.section(POSTINGS).get(start..end)?).ok()
     }
 
+    #[expect(clippy::option_option, reason = "the outer one says that the table makes no sense")]
     fn find_name(&self, name: &str) -> Option<Option<usize>> {
         search(0, self.name_count(), |at| Some(self.name(at)?.cmp(name)))
     }
@@ -192,7 +193,8 @@ impl Index {
     }
 }
 
-/// Finds in a sorted table; the outer `None` says that the table makes no sense.
+/// Finds in a sorted table.
+#[expect(clippy::option_option, reason = "the outer one says that the table makes no sense")]
 fn search(
     mut low: usize,
     mut high: usize,

@@ -39,7 +39,9 @@ fn packed_bits(residuals: &[i64]) -> usize {
 
 fn encode_residuals(order: u8, firsts: &[i64], residuals: &[i64]) -> Vec<u8> {
     let mut bytes = vec![order];
-    firsts.iter().for_each(|first| put_signed(&mut bytes, *first));
+    for first in firsts {
+        put_signed(&mut bytes, *first);
+    }
     for block in residuals.chunks(BLOCK) {
         let (least, width) = least_and_width(block);
         put_signed(&mut bytes, least);

@@ -75,7 +75,9 @@ fn encode_floats(times_ms: &[i64], values: &[f64], starts_ms: &[i64]) -> Chunk {
         put_column(&mut bytes, COLUMN_VALUES, codec, &encoded);
     } else {
         let mut raw = Vec::with_capacity(values.len() * 8);
-        values.iter().for_each(|value| put_u64(&mut raw, value.to_bits()));
+        for value in values {
+            put_u64(&mut raw, value.to_bits());
+        }
         put_column(&mut bytes, COLUMN_VALUES, CODEC_RAW, &raw);
     }
     if starts_ms.iter().any(|start| *start != 0) {
@@ -90,7 +92,9 @@ fn encode_histograms(points: &[HistogramPoint]) -> Chunk {
     let mut bytes = begin(KIND_HISTOGRAMS, points.len());
     put_integers(&mut bytes, COLUMN_TIMES, &times_ms);
     let mut raw = Vec::new();
-    points.iter().for_each(|point| put_histogram(&mut raw, &point.histogram));
+    for point in points {
+        put_histogram(&mut raw, &point.histogram);
+    }
     let mut encoded = Vec::new();
     put_varint(&mut encoded, raw.len() as u64);
     encoded.extend_from_slice(&lz4_flex::block::compress(&raw));
@@ -119,7 +123,9 @@ fn put_integers(bytes: &mut Vec<u8>, column: u8, values: &[i64]) {
         return put_column(bytes, column, CODEC_INTEGERS, &encoded);
     }
     let mut raw = Vec::new();
-    values.iter().for_each(|value| put_signed(&mut raw, *value));
+    for value in values {
+        put_signed(&mut raw, *value);
+    }
     put_column(bytes, column, CODEC_RAW, &raw);
 }
 

@@ -1,30 +1,43 @@
 use std::io;
 use std::path::Path;
 
-use super::{MAGIC_CHECKPOINT, checkpoint_name, header, record};
+use super::{MAGIC_CHECKPOINT, TransactionWriter, checkpoint_name, header, record};
 use crate::env::Disk;
+use crate::series::{Labels, SeriesId};
+use crate::store::TEMPORARY;
+use crate::store::types::{Exemplar, MetricMetadata};
 
-/// Writes a checkpoint that stands for all segments before `number`, and removes the older ones.
-/// Each payload becomes a record.
+/// Rows in one record of a checkpoint.
+const ROWS: usize = 4096;
+
+/// What a checkpoint keeps of the segments it stands for.
+pub(in crate::store) struct Living {
+    pub(in crate::store) series: Vec<(SeriesId, Labels)>,
+    pub(in crate::store) exemplars: Vec<(SeriesId, Exemplar)>,
+    pub(in crate::store) metadata: Vec<(String, MetricMetadata)>,
+}
+
+/// Writes a checkpoint that stands for all segments before `number`, and removes older ones.
 pub(in crate::store) fn write_checkpoint(
     disk: &dyn Disk,
     dir: &Path,
     number: u64,
     created_ms: i64,
-    payloads: &mut dyn FnMut(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()>,
+    living: &Living,
 ) -> io::Result<()> {
     let name = checkpoint_name(number);
-    let temporary = dir.join(format!("{name}.tmp"));
-    if disk.list(dir)?.iter().any(|entry| entry.name == format!("{name}.tmp")) {
+    let temporary_name = format!("{name}{TEMPORARY}");
+    let temporary = dir.join(&temporary_name);
+    if disk.list(dir)?.iter().any(|entry| entry.name == temporary_name) {
         disk.remove_file(&temporary)?;
     }
     let file = disk.create(&temporary)?;
     file.append(&header(MAGIC_CHECKPOINT, created_ms, u64::MAX, 0))?;
-    let mut scratch = Vec::new();
-    payloads(&mut |payload| {
-        scratch.clear();
-        record::put_record(&mut scratch, record::TRANSACTION, payload);
-        file.append(&scratch)
+    let mut bytes = Vec::new();
+    living.for_each_payload(&mut |payload| {
+        bytes.clear();
+        record::put_record(&mut bytes, record::TRANSACTION, payload);
+        file.append(&bytes)
     })?;
     file.sync()?;
     disk.rename(&temporary, &dir.join(&name))?;
@@ -36,4 +49,26 @@ pub(in crate::store) fn write_checkpoint(
         }
     }
     Ok(())
+}
+
+impl Living {
+    fn for_each_payload(&self, put: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut record = TransactionWriter::default();
+        for series in self.series.chunks(ROWS) {
+            record.clear();
+            record.series(series.iter().map(|(id, labels)| (*id, labels)));
+            put(record.payload())?;
+        }
+        for exemplars in self.exemplars.chunks(ROWS) {
+            record.clear();
+            record.exemplars(exemplars.iter().map(|(id, exemplar)| (*id, exemplar)));
+            put(record.payload())?;
+        }
+        for metadata in self.metadata.chunks(ROWS) {
+            record.clear();
+            record.metadata(metadata.iter().map(|(name, known)| (name.as_str(), known)));
+            put(record.payload())?;
+        }
+        Ok(())
+    }
 }

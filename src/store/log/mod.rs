@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use checkpoint::write_checkpoint;
+pub(super) use checkpoint::{Living, write_checkpoint};
 pub(super) use replay::replay;
 pub(super) use transaction::{
     FloatRow, HistogramRow, Section, TransactionWriter, get_histogram, put_histogram,

@@ -272,12 +272,16 @@ pub(in crate::store) fn put_histogram(into: &mut Vec<u8>, histogram: &Histogram)
         }
     }
     let scalars = [histogram.zero_threshold, histogram.zero_count, histogram.count, histogram.sum];
-    scalars.iter().for_each(|value| put_u64(into, value.to_bits()));
+    for value in scalars {
+        put_u64(into, value.to_bits());
+    }
     let columns =
         [&histogram.positive_buckets, &histogram.negative_buckets, &histogram.custom_bounds];
     for column in columns {
         put_varint(into, column.len() as u64);
-        column.iter().for_each(|value| put_u64(into, value.to_bits()));
+        for value in column {
+            put_u64(into, value.to_bits());
+        }
     }
 }
 
