@@ -178,3 +178,238 @@ fn names_go_at_once_unless_their_removal_is_delayed() {
     assert_eq!(elements[0].value, Value::Float(1.0));
     assert_eq!((result.stats.samples_read, result.stats.series_read), (2, 1));
 }
+
+mod random {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    fn number() -> impl Strategy<Value = String> {
+        select(vec![
+            "0",
+            "1",
+            "2.5",
+            "-1",
+            "NaN",
+            "Inf",
+            "-Inf",
+            "1e300",
+            "1e-320",
+            "9e15",
+            "0x7fffffffffffffff",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn selector() -> impl Strategy<Value = String> {
+        let series = select(vec![
+            "c_total",
+            "g",
+            "h",
+            "mixed",
+            "{job=\"a\"}",
+            "c_total{i=~\"1|2\"}",
+            "nothing",
+            "b_bucket",
+        ]);
+        let suffix = select(vec![
+            "",
+            "",
+            "",
+            " offset 1m",
+            " offset -2m",
+            " @ 120",
+            " @ start()",
+            " @ end() offset 30s",
+            " @ -9e15",
+            " @ 9e15",
+            " offset 290y",
+            " offset -290y",
+            " smoothed",
+        ]);
+        (series, suffix).prop_map(|(series, suffix)| format!("{series}{suffix}"))
+    }
+
+    fn range() -> impl Strategy<Value = String> {
+        let series = select(vec!["c_total", "g", "h", "mixed", "c_total{i=\"1\"}", "b_bucket"]);
+        let range = select(vec![
+            "[1m]",
+            "[5m]",
+            "[90s]",
+            "[1ms]",
+            "[290y]",
+            "[5m] anchored",
+            "[3m] smoothed",
+            "[step() + 1m]",
+            "[5m] @ 120",
+            "[5m] offset -1m",
+            "[5m] @ end()",
+        ]);
+        (series, range).prop_map(|(series, range)| format!("{series}{range}"))
+    }
+
+    const OVER_RANGES: &[&str] = &[
+        "rate",
+        "increase",
+        "delta",
+        "irate",
+        "idelta",
+        "resets",
+        "changes",
+        "deriv",
+        "sum_over_time",
+        "avg_over_time",
+        "min_over_time",
+        "max_over_time",
+        "count_over_time",
+        "stddev_over_time",
+        "last_over_time",
+        "first_over_time",
+        "present_over_time",
+        "absent_over_time",
+        "mad_over_time",
+        "ts_of_max_over_time",
+        "ts_of_last_over_time",
+    ];
+    const OF_VECTORS: &[&str] = &[
+        "abs",
+        "ceil",
+        "ln",
+        "sgn",
+        "sqrt",
+        "round",
+        "timestamp",
+        "absent",
+        "sort",
+        "sort_desc",
+        "minute",
+        "days_in_month",
+        "year",
+        "histogram_count",
+        "histogram_avg",
+        "histogram_stddev",
+        "info",
+        "start_timestamp",
+        "-",
+        "+",
+        "vector(scalar(g)) + ",
+    ];
+
+    /// Expressions of the whole language that give a vector.
+    fn vector() -> impl Strategy<Value = String> {
+        let over_range =
+            (select(OVER_RANGES), range()).prop_map(|(name, range)| format!("{name}({range})"));
+        let leaf = prop_oneof![
+            selector(),
+            over_range,
+            (number(), range()).prop_map(|(q, range)| format!("quantile_over_time({q}, {range})")),
+            (range(), number()).prop_map(|(range, t)| format!("predict_linear({range}, {t})")),
+            (range(), number(), number()).prop_map(|(range, a, b)| format!(
+                "double_exponential_smoothing({range}, {a}, {b})"
+            )),
+            number().prop_map(|number| format!("vector({number})")),
+        ];
+        leaf.prop_recursive(4, 24, 3, |inner| {
+            let op = select(vec![
+                "+",
+                "-",
+                "*",
+                "/",
+                "%",
+                "^",
+                "atan2",
+                "==",
+                "> bool",
+                "<=",
+                "and",
+                "or",
+                "unless",
+                "</",
+                ">/",
+                "* on (i) group_left ()",
+                "/ ignoring (i) group_right (job)",
+                "+ on (job, i) fill (1)",
+                "and on ()",
+                "- fill_left(0)",
+            ]);
+            let aggregation = select(vec![
+                "sum",
+                "avg",
+                "count",
+                "min",
+                "max",
+                "group",
+                "stddev",
+                "stdvar",
+                "topk(2",
+                "bottomk(1",
+                "quantile(0.5",
+                "count_values(\"v\"",
+                "limitk(1",
+                "limit_ratio(0.5",
+                "topk(-1",
+                "quantile(7",
+            ]);
+            let by = select(vec!["", " by (i)", " without (job)", " by (le, i)"]);
+            let subquery =
+                select(vec!["[5m:1m]", "[3m:]", "[1m:7s] offset 1m", "[5m:1m] @ 200", "[290y:1y]"]);
+            prop_oneof![
+                (inner.clone(), op, inner.clone())
+                    .prop_map(|(a, op, b)| format!("({a}) {op} ({b})")),
+                (number(), inner.clone()).prop_map(|(number, a)| format!("{number} * ({a})")),
+                (inner.clone(), number()).prop_map(|(a, number)| format!("({a}) </ {number}")),
+                (aggregation, by, inner.clone()).prop_map(|(aggregation, by, a)| {
+                    match aggregation.split_once('(') {
+                        Some((name, parameter)) => format!("{name}{by}({parameter}, {a})"),
+                        None => format!("{aggregation}{by}({a})"),
+                    }
+                }),
+                (select(OF_VECTORS), inner.clone()).prop_map(|(name, a)| format!("{name}({a})")),
+                (select(OVER_RANGES), inner.clone(), subquery)
+                    .prop_map(|(name, a, subquery)| format!("{name}(({a}){subquery})")),
+                (number(), inner.clone())
+                    .prop_map(|(q, a)| format!("histogram_quantile({q}, {a})")),
+                (number(), number(), inner.clone())
+                    .prop_map(|(a, b, v)| format!("histogram_fraction({a}, {b}, {v})")),
+                (number(), inner.clone()).prop_map(|(a, v)| format!("clamp({v}, {a}, 2)")),
+                inner.clone().prop_map(|a| format!(
+                    "label_replace({a}, \"x\", \"$1-${{2}}\", \"i\", \"(.)(.?).*\")"
+                )),
+                inner.prop_map(|a| format!("label_join({a}, \"__name__\", \"-\", \"i\", \"job\")")),
+            ]
+        })
+    }
+
+    const DATA: &str = "load 30s
+  c_total{i=\"1\", job=\"a\"} 0+10x5 0+10x5
+  c_total{i=\"2\", job=\"a\"} 0 1 stale _ 5 NaN Inf 3
+  g{i=\"1\", job=\"a\"} -5+3x12
+  h{i=\"1\", job=\"a\"} {{schema:0 count:4 sum:6 z_bucket:1 z_bucket_w:0.1 buckets:[1 2] n_buckets:[1]}}+{{schema:0 count:2 sum:3 buckets:[1 1]}}x6
+  h{i=\"2\", job=\"a\"} {{schema:2 count:3 sum:NaN buckets:[1 1]}}x3 {{schema:-53 count:2 sum:1 custom_values:[1 2] buckets:[1 0 1]}}x3
+  mixed{i=\"1\", job=\"a\"} 1 2 {{schema:1 count:1 sum:1 buckets:[1] counter_reset_hint:gauge}}x3 5
+  b_bucket{i=\"1\", le=\"1\"} 0+1x10
+  b_bucket{i=\"1\", le=\"+Inf\"} 0+2x10
+  target_info{job=\"a\", instance=\"x\", version=\"1\"} 1x10
+";
+
+    /// Strips the query to what a script line can hold, and asks for it in all ways that a script
+    /// case is run; the answer does not matter.
+    #[track_caller]
+    fn survives(text: &str) {
+        let script = format!(
+            "{DATA}\neval instant at 3m {text}\n\neval range from 0 to 6m step 45s {text}\n\neval range from 0 to 0 step 1s {text}\n"
+        );
+        let report = run_script(&script);
+        assert!(report.errors.is_empty(), "{:?}", report.errors);
+        assert_eq!(report.cases.len(), 3);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_expression_gives_an_answer_or_an_error(text in vector()) {
+            survives(&text);
+        }
+    }
+}
