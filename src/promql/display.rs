@@ -32,6 +32,68 @@ impl Display for Expr {
     }
 }
 
+/// Longer expressions are broken into lines.
+const WIDTH_MAX: usize = 100;
+
+impl Expr {
+    /// Formats the expression over several lines where it is long, as upstream's `/format_query`.
+    pub fn pretty(&self) -> String {
+        self.pretty_at(0)
+    }
+
+    fn pretty_at(&self, level: usize) -> String {
+        let (indent, text) = ("  ".repeat(level), self.to_string());
+        if text.len() <= WIDTH_MAX {
+            return indent + &text;
+        }
+        let inside = |parts: &[&Expr]| {
+            let parts: Vec<String> = parts.iter().map(|part| part.pretty_at(level + 1)).collect();
+            format!("(\n{}\n{indent})", parts.join(",\n"))
+        };
+        match self {
+            Expr::Paren(paren) => indent.clone() + &inside(&[&paren.expr]),
+            Expr::Call(call) => {
+                let args: Vec<&Expr> = call.args.iter().collect();
+                format!("{indent}{}{}", call.function.name, inside(&args))
+            }
+            Expr::Aggregate(aggregate) => {
+                format!("{indent}{}{}", AggregateHead(aggregate), inside(&self.children()))
+            }
+            Expr::Binary(binary) => format!(
+                "{}\n{indent}{}{}{}\n{}",
+                binary.left.pretty_at(level + 1),
+                binary.op,
+                if binary.returns_bool { " bool" } else { "" },
+                binary.matching,
+                binary.right.pretty_at(level + 1)
+            ),
+            Expr::Unary(unary) => {
+                let sign = if unary.op == UnaryOp::Minus { "-" } else { "+" };
+                format!("{indent}{sign}{}", unary.expr.pretty_at(level).trim_start())
+            }
+            Expr::Subquery(subquery) => {
+                let inner = subquery.expr.to_string();
+                subquery.expr.pretty_at(level) + &text[inner.len()..]
+            }
+            Expr::Number(_) | Expr::String(_) | Expr::Vector(_) | Expr::Matrix(_) => indent + &text,
+        }
+    }
+}
+
+/// The aggregation with its labels, without what is aggregated.
+struct AggregateHead<'a>(&'a Aggregate);
+
+impl Display for AggregateHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.op.fmt(f)?;
+        match &self.0.grouping {
+            Grouping::Without(names) => write!(f, " without ({}) ", labels(names)),
+            Grouping::By(names) if names.is_empty() => Ok(()),
+            Grouping::By(names) => write!(f, " by ({}) ", labels(names)),
+        }
+    }
+}
+
 impl Display for NumberLiteral {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.duration {
@@ -179,12 +241,7 @@ impl Display for VectorMatching {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.op.fmt(f)?;
-        match &self.grouping {
-            Grouping::Without(names) => write!(f, " without ({}) ", labels(names))?,
-            Grouping::By(names) if names.is_empty() => {}
-            Grouping::By(names) => write!(f, " by ({}) ", labels(names))?,
-        }
+        AggregateHead(self).fmt(f)?;
         match &self.parameter {
             Some(parameter) => write!(f, "({parameter}, {})", self.expr),
             None => write!(f, "({})", self.expr),

@@ -156,9 +156,11 @@ impl Evaluator<'_> {
             evaluator: self,
             binary,
             swapped,
-            names: HashMap::new(),
+            places: HashMap::new(),
+            twins: HashMap::new(),
+            families: Vec::new(),
             results: Vec::new(),
-            matched: vec![None; groups.len()],
+            matched: vec![Vec::new(); groups.len()],
         };
         // As upstream: `fill_left` stands in on the "many" side and `fill_right` on the "one" side,
         // with `group_right` too.
@@ -172,7 +174,7 @@ impl Evaluator<'_> {
                 join.unmatched_one(row, *group, fill)?;
             }
         }
-        let mut rows = join.results;
+        let mut rows: Vec<Row> = join.results.into_iter().map(|joined| joined.row).collect();
         rows.retain(|row| !row.column.is_empty());
         merge_equal_labels(rows)
     }
@@ -236,7 +238,7 @@ impl Evaluator<'_> {
                     let trimmed = left.trimmed(*right, op == BinaryOp::TrimUpper);
                     Some((Value::Histogram(Arc::new(trimmed)), true))
                 }
-                _ => self.incompatible(op, left_type(true), left_type(false), span),
+                _ => self.incompatible(op, kind_name(true), kind_name(false), span),
             },
             (Value::Histogram(left), Value::Histogram(right)) => match op {
                 BinaryOp::Equal => Some((Value::Histogram(left.clone()), left.equals(right))),
@@ -244,10 +246,10 @@ impl Evaluator<'_> {
                 BinaryOp::Add | BinaryOp::Sub if !scalar => {
                     self.sum_of_histograms(op, left, right, span)
                 }
-                _ => self.incompatible(op, left_type(true), left_type(true), span),
+                _ => self.incompatible(op, kind_name(true), kind_name(true), span),
             },
             (left, right) => {
-                let kind = |value: &Value| left_type(value.as_float().is_none());
+                let kind = |value: &Value| kind_name(value.as_float().is_none());
                 self.incompatible(op, kind(left), kind(right), span)
             }
         }
@@ -301,7 +303,7 @@ impl Evaluator<'_> {
     }
 }
 
-fn left_type(histogram: bool) -> &'static str {
+fn kind_name(histogram: bool) -> &'static str {
     if histogram { "histogram" } else { "float" }
 }
 
@@ -315,11 +317,22 @@ struct Join<'a, 'q> {
     binary: &'a Binary,
     /// The "many" side stands on the right.
     swapped: bool,
-    /// The result rows by the labels of both elements.
-    names: HashMap<(Labels, Labels), usize>,
-    results: Vec<Row>,
-    /// For each group and step, which result rows have been matched there.
-    matched: Vec<Option<Vec<Vec<u32>>>>,
+    /// Indices of results by the labels of both elements.
+    places: HashMap<(Labels, Labels), usize>,
+    /// Families of results: those of one group with the same labels. Normally each has one.
+    twins: HashMap<(usize, Labels), usize>,
+    families: Vec<Vec<usize>>,
+    results: Vec<Joined>,
+    /// For each group at which steps anything has been matched; empty where nothing has.
+    matched: Vec<Vec<bool>>,
+}
+
+/// A series of results.
+struct Joined {
+    row: Row,
+    family: usize,
+    /// At which steps elements have met, also where a comparison then dropped them.
+    met: Vec<bool>,
 }
 
 impl Join<'_, '_> {
@@ -357,7 +370,7 @@ impl Join<'_, '_> {
                 _ => {
                     let filled = || matched_labels(&self.binary.matching, &row.labels);
                     let other = other.map_or_else(filled, |other| other.labels.clone());
-                    self.place(&row.labels, &other)
+                    self.place(group, &row.labels, &other)
                 }
             };
             last = Some((met, place));
@@ -369,7 +382,7 @@ impl Join<'_, '_> {
     fn unmatched_one(&mut self, row: &Row, group: usize, fill: f64) -> Answer<()> {
         let many = matched_labels(&self.binary.matching, &row.labels);
         for step in 0..self.evaluator.steps.count {
-            let matched = self.matched[group].as_ref().is_some_and(|at| !at[step].is_empty());
+            let matched = self.matched[group].get(step).is_some_and(|matched| *matched);
             let Some(mine) = row.column.get(step).filter(|_| !matched) else { continue };
             let filled = Value::Float(fill);
             let (left, right) = if self.swapped { (&mine, &filled) } else { (&filled, &mine) };
@@ -377,7 +390,7 @@ impl Join<'_, '_> {
             else {
                 continue;
             };
-            let place = self.place(&many, &row.labels);
+            let place = self.place(group, &many, &row.labels);
             self.put(group, step, place, result, holds)?;
         }
         Ok(())
@@ -391,23 +404,23 @@ impl Join<'_, '_> {
         result: Value,
         holds: bool,
     ) -> Answer<()> {
-        let count = self.evaluator.steps.count;
-        let matched = &mut self.matched[group].get_or_insert_with(|| vec![Vec::new(); count])[step];
-        let one_to_one = self.binary.matching.cardinality == Cardinality::OneToOne;
-        if one_to_one && !matched.is_empty() {
+        let matched = &mut self.matched[group];
+        matched.resize(self.evaluator.steps.count, false);
+        let again = std::mem::replace(&mut matched[step], true);
+        if again && self.binary.matching.cardinality == Cardinality::OneToOne {
             return Err(QueryError::Execution(
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".to_owned(),
             ));
         }
-        let labels = &self.results[place].labels;
-        if matched.iter().any(|other| self.results[*other as usize].labels == *labels) {
+        let twins = &self.families[self.results[place].family];
+        if again && twins.iter().any(|twin| self.results[*twin].met[step]) {
             return Err(QueryError::Execution(
                 "multiple matches for labels: grouping labels must ensure unique matches"
                     .to_owned(),
             ));
         }
-        matched.push(place as u32);
-        let column = &mut self.results[place].column;
+        self.results[place].met[step] = true;
+        let column = &mut self.results[place].row.column;
         if self.binary.returns_bool {
             column.set(step, Value::Float(f64::from(u8::from(holds))));
         } else if holds {
@@ -416,19 +429,24 @@ impl Join<'_, '_> {
         Ok(())
     }
 
-    /// Returns the result row for two elements' labels.
-    fn place(&mut self, many: &Labels, one: &Labels) -> usize {
+    /// Returns the index of the result for two elements' labels.
+    fn place(&mut self, group: usize, many: &Labels, one: &Labels) -> usize {
         let key = (many.clone(), one.clone());
-        if let Some(place) = self.names.get(&key) {
+        if let Some(place) = self.places.get(&key) {
             return *place;
         }
-        let place = self.results.len();
-        self.results.push(Row {
-            labels: self.result_labels(many, one),
-            drop_name: self.binary.returns_bool,
-            column: Column::absent(self.evaluator.steps.count),
-        });
-        self.names.insert(key, place);
+        let (place, count) = (self.results.len(), self.evaluator.steps.count);
+        let labels = self.result_labels(many, one);
+        let next = self.families.len();
+        let family = *self.twins.entry((group, labels.clone())).or_insert(next);
+        if family == next {
+            self.families.push(Vec::new());
+        }
+        self.families[family].push(place);
+        let drop_name = self.binary.returns_bool;
+        let row = Row { labels, drop_name, column: Column::absent(count) };
+        self.results.push(Joined { row, family, met: vec![false; count] });
+        self.places.insert(key, place);
         place
     }
 

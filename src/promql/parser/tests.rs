@@ -53,6 +53,17 @@ fn prints_as_upstream_does() {
 }
 
 #[test]
+fn long_expressions_are_broken_into_lines() {
+    let text = "sum by (job) (rate(http_requests_total{job=\"a\"}[5m])) / on (job) group_left (team) topk(5, avg_over_time(requests_expected{job=\"a\"}[5m]))";
+    insta::assert_snapshot!(parse(text).unwrap().pretty(), @r#"
+      sum by (job) (rate(http_requests_total{job="a"}[5m]))
+    / on (job) group_left (team)
+      topk(5, avg_over_time(requests_expected{job="a"}[5m]))
+    "#);
+    assert_eq!(parse("up+1").unwrap().pretty(), "up + 1");
+}
+
+#[test]
 fn errors_say_where_what_and_what_was_meant() {
     fails(
         "raet(up[5m])",
