@@ -105,6 +105,13 @@ fn a_query_holds_no_more_samples_than_it_may() {
     };
     assert!(matches!(query("up"), Err(QueryError::TooManySamples { limit: 100 })));
     assert!(query("up{i=\"1\"}").is_ok());
+    // Every step makes a series of its own here.
+    let result = query("count_values(\"v\", up{i=\"1\"} + 0)");
+    assert!(matches!(result, Err(QueryError::TooManySamples { .. })));
+    let billion = RangeQuery { start_ms: 0, end_ms: i64::MAX / 2, step_ms: 1 };
+    let expr = parse("1 + time()").unwrap();
+    let result = f.engine.range(&snapshot, &expr, billion, &QueryOptions::default());
+    assert!(matches!(result, Err(QueryError::TooManySamples { .. })));
     // A subquery with more steps than could ever be held is refused before it is begun.
     for text in ["count_over_time(vector(1)[200y:1ms])", "max_over_time(up[10000d:1ms])"] {
         assert!(matches!(query(text), Err(QueryError::TooManySamples { .. })), "{text}");

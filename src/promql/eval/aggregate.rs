@@ -115,16 +115,21 @@ impl Evaluator<'_> {
                     Some(Value::Float(value)) => plain(value),
                     Some(Value::Histogram(histogram)) => histogram.to_string(),
                 };
-                let place = *known.entry(text).or_insert_with_key(|text| {
+                let place = if let Some(place) = known.get(&text) {
+                    *place
+                } else {
                     let mut builder = LabelsBuilder::from(&row.labels);
-                    builder.set(&label, text);
+                    builder.set(&label, &text);
                     let labels = group_labels(&builder.build(), &grouping);
-                    *places.entry(labels.clone()).or_insert_with(|| {
-                        let column = Column::absent(self.steps.count);
+                    let next = counted.len();
+                    let place = *places.entry(labels.clone()).or_insert(next);
+                    if place == next {
+                        let column = self.held_column()?;
                         counted.push(Row { labels, drop_name: false, column });
-                        counted.len() - 1
-                    })
-                });
+                    }
+                    known.insert(text, place);
+                    place
+                };
                 let column = &mut counted[place].column;
                 column.floats[step] = column.float(step).unwrap_or(0.0) + 1.0;
             }

@@ -10,8 +10,7 @@ use crate::promql::engine::{QueryError, Value};
 use crate::series::{Histogram, HistogramNotice, Labels, LabelsBuilder, METRIC_NAME, ResetHint};
 
 use super::{
-    Answer, Column, Evaluated, Evaluator, Level, METADATA_LABELS, Row, merge_equal_labels,
-    wrong_type,
+    Answer, Evaluated, Evaluator, Level, METADATA_LABELS, Row, merge_equal_labels, wrong_type,
 };
 
 /// Which of some rows has a value at a step; `NONE`: no one.
@@ -370,7 +369,7 @@ impl Join<'_, '_> {
                 _ => {
                     let filled = || matched_labels(&self.binary.matching, &row.labels);
                     let other = other.map_or_else(filled, |other| other.labels.clone());
-                    self.place(group, &row.labels, &other)
+                    self.place(group, &row.labels, &other)?
                 }
             };
             last = Some((met, place));
@@ -390,7 +389,7 @@ impl Join<'_, '_> {
             else {
                 continue;
             };
-            let place = self.place(group, &many, &row.labels);
+            let place = self.place(group, &many, &row.labels)?;
             self.put(group, step, place, result, holds)?;
         }
         Ok(())
@@ -430,10 +429,10 @@ impl Join<'_, '_> {
     }
 
     /// Returns the index of the result for two elements' labels.
-    fn place(&mut self, group: usize, many: &Labels, one: &Labels) -> usize {
+    fn place(&mut self, group: usize, many: &Labels, one: &Labels) -> Answer<usize> {
         let key = (many.clone(), one.clone());
         if let Some(place) = self.places.get(&key) {
-            return *place;
+            return Ok(*place);
         }
         let (place, count) = (self.results.len(), self.evaluator.steps.count);
         let labels = self.result_labels(many, one);
@@ -444,10 +443,10 @@ impl Join<'_, '_> {
         }
         self.families[family].push(place);
         let drop_name = self.binary.returns_bool;
-        let row = Row { labels, drop_name, column: Column::absent(count) };
+        let row = Row { labels, drop_name, column: self.evaluator.held_column()? };
         self.results.push(Joined { row, family, met: vec![false; count] });
         self.places.insert(key, place);
-        place
+        Ok(place)
     }
 
     fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {

@@ -86,12 +86,13 @@ impl Column {
         !self.histograms.is_empty()
     }
 
-    /// Returns how many samples it counts for against the limit of a query.
+    /// Returns how many samples it counts for against the limit of a query: its values, and at
+    /// least half its length, since a place takes half the memory that the limit allows a sample.
     pub(in crate::promql) fn cost(&self) -> usize {
         let floats = self.floats.iter().filter(|value| !is_stale(**value)).count();
         let histograms: usize =
             self.histograms.iter().flatten().map(|histogram| histogram_cost(histogram)).sum();
-        floats + histograms
+        floats.max(self.floats.len() / 2) + histograms
     }
 
     /// Applies `change` to every float and drops the histograms.

@@ -136,6 +136,15 @@ impl<'q> Query<'q> {
         if held > limit { Err(QueryError::TooManySamples { limit }) } else { Ok(()) }
     }
 
+    /// Fails if so many steps could never be held, before memory is asked for.
+    fn check_steps(&self, steps: Steps) -> Result<(), QueryError> {
+        let limit = self.engine.max_samples;
+        if steps.count > limit.max(1_000_000) {
+            return Err(QueryError::TooManySamples { limit });
+        }
+        Ok(())
+    }
+
     fn release(&self, samples: usize) {
         self.held.set(self.held.get().saturating_sub(samples));
     }
@@ -201,7 +210,7 @@ pub(super) fn instant(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
 pub(super) fn range(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
     let RangeQuery { start_ms, end_ms, step_ms } = query.times;
     let evaluator = Evaluator::new(query, Steps::new(start_ms, end_ms, step_ms));
-    query.hold(0)?;
+    query.check_steps(evaluator.steps)?;
     let rows = match evaluator.eval(expr)? {
         Evaluated::Scalar(values) => {
             let column = Column::of_floats(values);
@@ -352,6 +361,13 @@ impl<'q> Evaluator<'q> {
 
     pub(super) fn check(&self) -> Answer<()> {
         self.query.check()
+    }
+
+    /// Returns an empty column whose memory counts against the limit until the present node is
+    /// done. For nodes that make more rows than they were given.
+    pub(super) fn held_column(&self) -> Answer<Column> {
+        self.query.hold(self.steps.count / 2)?;
+        Ok(Column::absent(self.steps.count))
     }
 
     pub(super) fn note(&self, level: Level, text: impl Into<String>, span: Span) {

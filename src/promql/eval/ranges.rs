@@ -269,10 +269,7 @@ impl Evaluator<'_> {
         let start_ms = before_ms.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
         let end_ms = look.from(self.steps.last_ms());
         let steps = Steps::new(start_ms, end_ms, step_ms);
-        let limit = self.query.engine.max_samples;
-        if steps.count > limit.max(1_000_000) {
-            return Err(QueryError::TooManySamples { limit });
-        }
+        self.query.check_steps(steps)?;
         let inner = Evaluator { query: self.query, steps, detail: Detail::AlwaysWhole };
         let rows = if steps.count == 0 { Vec::new() } else { inner.vector(&subquery.expr)? };
         Ok((Reach { look, range_ms, before_ms: 0, after_ms: 0 }, inner, rows))

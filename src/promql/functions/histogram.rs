@@ -192,20 +192,25 @@ pub(super) fn quantiles(ev: &Evaluator<'_>, call: &Call) -> Answer {
         ev.note_bad_quantiles(&quantiles, arg.span());
         for mut row in quantile_rows(ev, &histograms, &quantiles, span) {
             ev.drop_name(&mut row);
-            split_by_quantile(&row, &label, &quantiles, &mut results);
+            split_by_quantile(ev, &row, &label, &quantiles, &mut results)?;
         }
     }
     Ok(Evaluated::Vector(crate::promql::eval::merge_equal_labels(results)?))
 }
 
 /// The quantile may differ from step to step, and it is a label.
-fn split_by_quantile(row: &Row, label: &str, quantiles: &[f64], into: &mut Vec<Row>) {
-    let count = quantiles.len();
+fn split_by_quantile(
+    ev: &Evaluator<'_>,
+    row: &Row,
+    label: &str,
+    quantiles: &[f64],
+    into: &mut Vec<Row>,
+) -> Result<(), QueryError> {
     let mut values: Vec<f64> = quantiles.to_vec();
     values.sort_by(f64::total_cmp);
     values.dedup_by(|a, b| a.to_bits() == b.to_bits());
     for value in values {
-        let mut column = Column::absent(count);
+        let mut column = ev.held_column()?;
         for (step, q) in quantiles.iter().enumerate() {
             if q.to_bits() == value.to_bits() {
                 column.floats[step] = row.column.floats[step];
@@ -214,6 +219,7 @@ fn split_by_quantile(row: &Row, label: &str, quantiles: &[f64], into: &mut Vec<R
         let labels = row.labels.with(label, &open_metrics(value));
         into.push(Row { labels, drop_name: row.drop_name, column });
     }
+    Ok(())
 }
 
 /// Formats a float as OpenMetrics does: whole numbers with `.0`.

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 
 use super::{Evaluated, Evaluator, QueryError};
 use crate::promql::ast::{At, Call, Expr, TimeSpan};
-use crate::promql::eval::{Column, Row, merge_equal_labels};
+use crate::promql::eval::{Row, merge_equal_labels};
 use crate::series::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 type Answer = Result<Evaluated, QueryError>;
@@ -141,12 +141,14 @@ fn enrich(
             let found: Vec<&Labels> = of_chosen
                 .filter_map(|(index, (_, rows))| index.map(|index| &rows[index].labels))
                 .collect();
-            let labels = enriched(&row.labels, &found, data)?;
-            let place = labels.map(|labels| {
-                let column = Column::absent(ev.steps.count);
-                results.push(Row { labels, drop_name: row.drop_name, column });
-                results.len() - 1
-            });
+            let place = match enriched(&row.labels, &found, data)? {
+                None => None,
+                Some(labels) => {
+                    let column = ev.held_column()?;
+                    results.push(Row { labels, drop_name: row.drop_name, column });
+                    Some(results.len() - 1)
+                }
+            };
             places.insert(chosen, place);
             place
         };
