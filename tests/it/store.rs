@@ -903,3 +903,90 @@ mod golden {
         assert!(blocks(&golden) == blocks(&written), "blocks are not written as format 1 says");
     }
 }
+
+#[test]
+fn on_a_real_disk_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(T0));
+    let options = StoreOptions { dir: dir.path().join("data"), ..StoreOptions::default() };
+    let open = || Store::open(options.clone(), Arc::new(forewarn::env::RealDisk), clock.clone());
+    let store = open().unwrap();
+    assert!(matches!(open(), Err(OpenError::Locked { .. })));
+    let a = labels("a", 1);
+    let expected: Vec<_> = (0..600).map(|i| (T0 + i * MINUTE, i as f64)).collect();
+    for (i, (time_ms, value)) in expected.iter().enumerate() {
+        clock.set(*time_ms);
+        write(&store, &[(&a, *time_ms, *value)]).unwrap();
+        if i % 10 == 0 {
+            store.maintain().unwrap();
+        }
+    }
+    store.maintain().unwrap();
+    assert!(store.status().blocks.len() >= 3 && store.status().log.first_segment > 1);
+    check(&store, &[(&a, &expected)]);
+    drop(store);
+    let store = open().unwrap();
+    assert!(store.status().recovery.problems.is_empty());
+    check(&store, &[(&a, &expected)]);
+}
+
+#[test]
+fn what_readers_saw_stays_while_others_write_and_cut() {
+    let place = Place::new();
+    let store = place.open();
+    let first = T0 - T0 % (2 * HOUR);
+    let writers = 3;
+    let steps = 600i64;
+    place.clock.set(first + steps * MINUTE);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let writing = |writer: usize| {
+        let mut appender = store.appender();
+        let names: Vec<_> = (0..20).map(|n| labels("w", writer * 100 + n)).collect();
+        for step in 0..steps {
+            let time_ms = first + step * MINUTE;
+            let mut transaction = appender.begin();
+            for labels in &names {
+                let key = labels.to_string();
+                let series = transaction.known(key.as_bytes());
+                let series =
+                    series.unwrap_or_else(|| transaction.series(Some(key.as_bytes()), labels));
+                transaction.sample(series, time_ms, step as f64, 0);
+            }
+            // Writers may run ahead of each other by more than the window.
+            let committed = transaction.commit().unwrap();
+            let too_old = |r: &Refused| r.reason == RefusedReason::TooOld;
+            assert!(committed.refused.iter().all(too_old));
+        }
+    };
+    let writing = &writing;
+    let running = || !done.load(std::sync::atomic::Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..writers).map(|writer| scope.spawn(move || writing(writer))).collect();
+        scope.spawn(|| {
+            while running() {
+                store.maintain().unwrap();
+            }
+        });
+        scope.spawn(|| {
+            let mut points = Points::default();
+            let mut counts = std::collections::HashMap::new();
+            while running() {
+                let snapshot = store.snapshot();
+                for series in snapshot.select(&[], TimeRange::ALL).unwrap() {
+                    snapshot.read(&series, TimeRange::ALL, &mut points).unwrap();
+                    assert!(points.times_ms.is_sorted_by(|a, b| a < b));
+                    // What was once seen stays.
+                    let before = counts.insert(series.labels.clone(), points.len()).unwrap_or(0);
+                    assert!(before <= points.len(), "{before} {}", points.len());
+                }
+            }
+        });
+        let ended: Vec<_> = all.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(ended.iter().all(Result::is_ok));
+    });
+    let rest = read(&store);
+    assert_eq!(rest.len(), 60);
+    drop(store);
+    assert_eq!(read(&place.open()), rest);
+}

@@ -1,0 +1,128 @@
+//! What the store costs: a committed sample, a select, a read, opening after a crash.
+
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use forewarn::env::{ManualClock, RealDisk};
+use forewarn::series::{Labels, Matcher, Points, TimeRange};
+use forewarn::store::{Store, StoreOptions, WalSync};
+
+const T0: i64 = 1_700_000_000_000;
+const SERIES: usize = 70_000;
+const BATCH: usize = 2_000;
+
+/// Nine labels, as an application in a cluster has them.
+fn labels(number: usize) -> Labels {
+    let pod = number / 500;
+    Labels::from_pairs([
+        ("__name__", format!("http_requests_{}_total", number % 500)),
+        ("cluster", "eu-west-1a".to_owned()),
+        ("namespace", format!("team-{}", pod % 20)),
+        ("pod", format!("checkout-7d9f8c6b5-{pod:05}")),
+        ("container", "app".to_owned()),
+        ("instance", format!("10.0.{}.{}:9100", pod / 250, pod % 250)),
+        ("job", "kubernetes-pods".to_owned()),
+        ("method", "GET".to_owned()),
+        ("code", (200 + number % 5).to_string()),
+    ])
+}
+
+fn key(labels: &Labels) -> Vec<u8> {
+    labels.to_string().into_bytes()
+}
+
+struct Load {
+    keys: Vec<Vec<u8>>,
+    labels: Vec<Labels>,
+    /// Counters.
+    values: Vec<f64>,
+    random: fastrand::Rng,
+    time_ms: i64,
+    next: usize,
+}
+
+impl Load {
+    fn new() -> Load {
+        let labels: Vec<_> = (0..SERIES).map(labels).collect();
+        let keys = labels.iter().map(key).collect();
+        let random = fastrand::Rng::with_seed(1);
+        Load { keys, labels, values: vec![0.0; SERIES], random, time_ms: T0, next: 0 }
+    }
+
+    /// Commits the next batch of one endless scrape.
+    fn batch(&mut self, appender: &mut forewarn::store::Appender, clock: &ManualClock) {
+        let mut transaction = appender.begin();
+        for _ in 0..BATCH {
+            let key = &self.keys[self.next];
+            let series = match transaction.known(key) {
+                Some(series) => series,
+                None => transaction.series(Some(key), &self.labels[self.next]),
+            };
+            self.values[self.next] += f64::from(self.random.u32(0..100));
+            transaction.sample(series, self.time_ms, self.values[self.next], 0);
+            self.next += 1;
+            if self.next == SERIES {
+                self.next = 0;
+                self.time_ms += 15_000;
+                clock.set(self.time_ms);
+            }
+        }
+        assert!(transaction.commit().expect("the disk has room").refused.is_empty());
+    }
+}
+
+fn open(dir: &std::path::Path, clock: &Arc<ManualClock>) -> Store {
+    let options = StoreOptions {
+        dir: dir.to_owned(),
+        wal_sync: WalSync::Every(100),
+        ..StoreOptions::default()
+    };
+    Store::open(options, Arc::new(RealDisk), clock.clone()).expect("the directory is ours")
+}
+
+fn store(criterion: &mut Criterion) {
+    let dir = tempfile::tempdir().expect("there is a temporary directory");
+    let clock = Arc::new(ManualClock::new(T0));
+    let store = open(dir.path(), &clock);
+    let mut load = Load::new();
+    let mut appender = store.appender();
+    for _ in 0..SERIES * 3 / BATCH {
+        load.batch(&mut appender, &clock);
+    }
+
+    let mut group = criterion.benchmark_group("store");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("commit_2k_samples_of_70k_known_series", |bencher| {
+        bencher.iter(|| load.batch(&mut appender, &clock));
+    });
+    let snapshot = store.snapshot();
+    let matchers = [
+        Matcher::equal("__name__", "http_requests_7_total"),
+        Matcher::equal("namespace", "team-3"),
+        Matcher::equal("cluster", "eu-west-1a"),
+        Matcher::equal("job", "kubernetes-pods"),
+    ];
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("select_4_matchers", |bencher| {
+        bencher.iter(|| snapshot.select(&matchers, TimeRange::ALL).expect("the head is sound"));
+    });
+    let selected = snapshot.select(&matchers, TimeRange::ALL).expect("the head is sound");
+    let mut points = Points::default();
+    snapshot.read(&selected[0], TimeRange::ALL, &mut points).expect("the head is sound");
+    group.throughput(Throughput::Elements(points.len() as u64));
+    group.bench_function("read_one_series", |bencher| {
+        bencher.iter(|| snapshot.read(&selected[0], TimeRange::ALL, &mut points));
+    });
+    let (samples, log) = (store.status().head.samples, store.status().log.size_bytes);
+    drop((snapshot, selected, appender, store));
+    group.throughput(Throughput::Elements(samples));
+    group.bench_function("open_after_crash", |bencher| {
+        bencher.iter(|| open(dir.path(), &clock));
+    });
+    group.finish();
+    eprintln!("log: {:.2} bytes a sample", log as f64 / samples as f64);
+}
+
+criterion_group!(benches, store);
+criterion_main!(benches);
