@@ -101,12 +101,10 @@ impl Transaction<'_> {
         id
     }
 
-    /// Adds a float. `start_ms` is when it began to count, 0 where unset; one that is not before
-    /// the sample is ignored.
+    /// Adds a float. `start_ms` is when it began to count, 0 where unset.
     #[inline]
     pub fn sample(&mut self, series: SeriesId, time_ms: i64, value: f64, start_ms: i64) {
         let bits = value.to_bits();
-        let start_ms = checked_start(start_ms, time_ms);
         self.appender.batch.samples.push(Row {
             series,
             time_ms,
@@ -127,7 +125,6 @@ impl Transaction<'_> {
         let batch = &mut self.appender.batch;
         let bits = batch.histograms.len() as u64;
         batch.histograms.push(Arc::new(histogram));
-        let start_ms = checked_start(start_ms, time_ms);
         batch.samples.push(Row { series, time_ms, bits, start_ms, is_histogram: true });
     }
 
@@ -150,9 +147,4 @@ impl Transaction<'_> {
         drop(self.epoch);
         committed
     }
-}
-
-#[inline]
-fn checked_start(start_ms: i64, time_ms: i64) -> i64 {
-    if 0 < start_ms && start_ms < time_ms { start_ms } else { 0 }
 }

@@ -48,6 +48,12 @@ impl MetricType {
         MetricType::StateSet,
     ];
 
+    /// Returns the type with this number on the wire; unknown where there is none.
+    pub fn from_wire(number: u64) -> MetricType {
+        let at = usize::try_from(number).unwrap_or(0);
+        MetricType::ALL.get(at).copied().unwrap_or_default()
+    }
+
     /// Returns the word that the metadata API uses.
     pub fn as_str(self) -> &'static str {
         match self {
