@@ -31,7 +31,9 @@ impl Report {
     /// Returns the text of the answer, if anything was wrong.
     pub(super) fn finish(mut self) -> Option<String> {
         if self.left_out > 0 {
-            self.text += &format!("and {} more\n", self.left_out);
+            self.text.push_str("and ");
+            self.text.push_str(&self.left_out.to_string());
+            self.text.push_str(" more\n");
         }
         (!self.text.is_empty()).then_some(self.text)
     }

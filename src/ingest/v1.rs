@@ -59,18 +59,17 @@ fn layout(message: &[u8]) -> Result<Layout<'_>, DecodeError> {
 #[inline]
 fn series(message: &[u8], writing: &mut Writing<'_>) -> Result<(), DecodeError> {
     let layout = layout(message)?;
-    let id = match writing.transaction.known(&layout.labels) {
-        Some(id) => id,
-        None => {
-            let mut raw = labels(&layout.labels)?;
-            match series_labels(&mut raw) {
-                Ok(_) if layout.samples + layout.exemplars == 0 => return Ok(()),
-                Ok(labels) => writing.transaction.series(Some(&layout.labels), &labels),
-                Err(error) => {
-                    writing.report.invalid_labels_samples += layout.samples;
-                    writing.report.line(format_args!("series {}: {error}", Described(&raw)));
-                    return Ok(());
-                }
+    let id = if let Some(id) = writing.transaction.known(&layout.labels) {
+        id
+    } else {
+        let mut raw = labels(&layout.labels)?;
+        match series_labels(&mut raw) {
+            Ok(_) if layout.samples + layout.exemplars == 0 => return Ok(()),
+            Ok(labels) => writing.transaction.series(Some(&layout.labels), &labels),
+            Err(error) => {
+                writing.report.invalid_labels_samples += layout.samples;
+                writing.report.line(format_args!("series {}: {error}", Described(&raw)));
+                return Ok(());
             }
         }
     };

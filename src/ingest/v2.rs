@@ -83,7 +83,7 @@ impl<'a> Symbols<'a> {
             key.extend_from_slice(&(text.len() as u32).to_le_bytes());
             key.extend_from_slice(text);
         }
-        if refs.len() % 2 == 0 { Ok(()) } else { Err(LabelError::OddReferences) }
+        if refs.len().is_multiple_of(2) { Ok(()) } else { Err(LabelError::OddReferences) }
     }
 }
 

@@ -83,7 +83,9 @@ impl<'a> Value<'a> {
         let (doubles, []) = packed.as_chunks() else {
             return malformed("packed doubles end within one");
         };
-        doubles.iter().for_each(|bytes| each(f64::from_le_bytes(*bytes)));
+        for bytes in doubles {
+            each(f64::from_le_bytes(*bytes));
+        }
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use forewarn::series::Labels;
 use forewarn::store::Store;
 
 /// Upstream's 852 cases of floats in the stable language must all pass, and nearly all others.
-const UPSTREAM_PASSED_LEAST: usize = 2213;
+const UPSTREAM_PASSED_LEAST: usize = 2214;
 
 fn scripts(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
