@@ -19,9 +19,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::alerts::AlertmanagerTarget;
+use crate::rules::RuleSource;
 use crate::series::Labels;
+use crate::store::WalSync;
 
-pub use flags::{Flags, WalSync};
+pub use flags::Flags;
 
 /// Everything that was configured, checked.
 #[derive(Clone, Debug)]
@@ -35,7 +38,7 @@ pub struct Config {
     /// Patterns of rule files, in the order given. From the file.
     pub rule_patterns: Vec<String>,
     /// Where alerts are sent. From the file.
-    pub alertmanagers: Vec<Alertmanager>,
+    pub alertmanagers: Vec<AlertmanagerTarget>,
     /// What the store needs.
     pub storage: Storage,
     /// What the HTTP server needs.
@@ -48,15 +51,6 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// The part that comes from the file, as the API shows it.
     pub yaml: String,
-}
-
-/// One Alertmanager.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alertmanager {
-    /// Where alerts are posted: `http://host:port/prefix/api/v2/alerts`.
-    pub url: String,
-    /// How long one request may take.
-    pub timeout: Duration,
 }
 
 /// Where and how long samples are kept.
@@ -206,10 +200,10 @@ impl Config {
         })
     }
 
-    /// Finds and reads the rule files: path and text, sorted by path, each once.
+    /// Finds and reads the rule files, sorted by path, each once.
     ///
     /// A pattern that matches nothing is no error: files may come later.
-    pub fn rule_files(&self) -> Result<Vec<(String, String)>, ConfigError> {
+    pub fn rule_files(&self) -> Result<Vec<RuleSource>, ConfigError> {
         let mut paths = Vec::new();
         for pattern in &self.rule_patterns {
             let bad = |message: String| ConfigError::Value {
@@ -223,7 +217,7 @@ impl Config {
         paths.sort();
         paths.dedup();
         let read = |path: PathBuf| match std::fs::read_to_string(&path) {
-            Ok(text) => Ok((path.display().to_string(), text)),
+            Ok(text) => Ok(RuleSource { name: path.display().to_string(), text }),
             Err(source) => Err(ConfigError::Read { path, source }),
         };
         paths.into_iter().map(read).collect()

@@ -8,8 +8,7 @@ use forewarn::cli::Cli;
 fn main() -> ExitCode {
     let outcome = Cli::parse().run();
     outcome.unwrap_or_else(|error| {
-        // The texts of our errors name their sources already where that helps.
-        eprintln!("error: {error}");
+        eprintln!("error: {}", forewarn::cli::with_sources(&*error));
         ExitCode::FAILURE
     })
 }

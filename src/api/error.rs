@@ -1,6 +1,8 @@
 use hyper::StatusCode;
 
 use super::response::Reply;
+use crate::promql::QueryError;
+use crate::store::ReadError;
 
 /// An error as the API answers it: interfaces of Prometheus name the type, HTTP the code.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +12,11 @@ pub(super) enum ApiError {
     #[error("invalid parameter {name:?}: {message}")]
     Parameter { name: &'static str, message: String },
     #[error("{0}")]
-    NotFound(String),
+    Internal(String),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    Storage(#[from] ReadError),
 }
 
 impl ApiError {
@@ -20,7 +26,10 @@ impl ApiError {
             ApiError::BadData(_) | ApiError::Parameter { .. } => {
                 ("bad_data", StatusCode::BAD_REQUEST)
             }
-            ApiError::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
+            ApiError::Query(error) => query_kind(error),
+            ApiError::Storage(_) | ApiError::Internal(_) => {
+                ("internal", StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 
@@ -33,4 +42,22 @@ impl ApiError {
         });
         Reply { status, ..Reply::json(body.to_string().into_bytes()) }
     }
+}
+
+fn query_kind(error: &QueryError) -> (&'static str, StatusCode) {
+    match error {
+        QueryError::Parse(_) => ("bad_data", StatusCode::BAD_REQUEST),
+        QueryError::Execution(_) | QueryError::TooManySamples { .. } => {
+            ("execution", StatusCode::UNPROCESSABLE_ENTITY)
+        }
+        QueryError::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE),
+        // The client went away: nobody reads this.
+        QueryError::Canceled => ("canceled", client_closed_request()),
+        QueryError::Storage(_) => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+/// Status 499, as upstream and nginx have it.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).expect("499 is within 100 to 999")
 }

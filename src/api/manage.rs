@@ -3,12 +3,12 @@
 use hyper::StatusCode;
 
 use super::app::App;
-use super::error::ApiError;
 use super::request::Call;
 use super::response::Reply;
+use super::route::Answer;
 
 /// `POST /-/reload`: reads configuration and rules again.
-pub(super) fn reload(app: &App, _: &Call) -> Result<Reply, ApiError> {
+pub(super) fn reload(app: &App, _: &Call) -> Answer {
     if !app.config.load().web.enable_lifecycle {
         return Ok(lifecycle_is_off());
     }
@@ -22,7 +22,7 @@ pub(super) fn reload(app: &App, _: &Call) -> Result<Reply, ApiError> {
 }
 
 /// `POST /-/quit`: drains and exits.
-pub(super) fn quit(app: &App, _: &Call) -> Result<Reply, ApiError> {
+pub(super) fn quit(app: &App, _: &Call) -> Answer {
     if !app.config.load().web.enable_lifecycle {
         return Ok(lifecycle_is_off());
     }

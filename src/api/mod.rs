@@ -12,13 +12,34 @@
 //! and judging or storing anything: that is done by the rooms asked.
 
 mod app;
+mod server;
+
+mod dispatch;
+mod route;
+
+mod body;
 mod error;
-mod manage;
+mod http_counters;
+mod json;
 mod request;
 mod response;
-mod route;
-mod server;
-mod status;
 
-pub use app::{App, Command, Control};
+mod manage;
+mod query;
+mod rules;
+mod series;
+mod status;
+mod tree;
+mod write;
+
+mod exposition;
+mod metrics;
+mod process;
+
+mod chart;
+mod html;
+mod pages;
+
+pub use app::{App, Command, Control, ReloadState};
+pub use http_counters::HttpCounters;
 pub use server::{BindError, Server};

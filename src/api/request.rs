@@ -2,7 +2,8 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Uri};
 
 use super::error::ApiError;
-use crate::series::parse_duration;
+use crate::promql::CancelToken;
+use crate::series::{TimeRange, parse_duration};
 
 /// The earliest and latest times that Prometheus' clients send, as text and as ms.
 const TIME_BOUNDS: [(&str, i64); 2] = [
@@ -13,28 +14,45 @@ const TIME_BOUNDS: [(&str, i64); 2] = [
 /// One request, read whole.
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) method: Method,
     pub(super) headers: HeaderMap,
     /// What stands for `*` in the route's path, as sent; empty where there is none.
     pub(super) part: String,
     pub(super) parameters: Parameters,
+    /// Set when the client has gone away.
+    pub(super) cancel: CancelToken,
 }
 
 impl Call {
     pub(super) fn new(
-        method: Method,
+        method: &Method,
         uri: &Uri,
         headers: HeaderMap,
         part: String,
         body: &[u8],
+        cancel: CancelToken,
     ) -> Call {
         let form = headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.trim().starts_with("application/x-www-form-urlencoded"));
+        let form = form && method != Method::GET;
         let body = if form { body } else { b"" };
         let parameters = Parameters::parse(body, uri.query().unwrap_or("").as_bytes());
-        Call { method, headers, part, parameters }
+        Call { headers, part, parameters, cancel }
+    }
+
+    /// Returns a time that has to be given, ms.
+    pub(super) fn required_time_ms(&self, name: &'static str) -> Result<i64, ApiError> {
+        let message = || "cannot parse \"\" to a valid timestamp".to_owned();
+        let time_ms = self.parameters.time_ms(name)?;
+        time_ms.ok_or_else(|| ApiError::Parameter { name, message: message() })
+    }
+
+    /// Returns the time from `start` to `end`; what is not given has no end.
+    pub(super) fn range(&self) -> Result<TimeRange, ApiError> {
+        let start_ms = self.parameters.time_ms("start")?.unwrap_or(TIME_BOUNDS[0].1);
+        let end_ms = self.parameters.time_ms("end")?.unwrap_or(TIME_BOUNDS[1].1);
+        Ok(TimeRange { start_ms, end_ms })
     }
 }
 
@@ -101,7 +119,7 @@ impl Parameters {
 }
 
 /// Reads float seconds or RFC 3339; ms.
-fn parse_time_ms(text: &str) -> Option<i64> {
+pub(super) fn parse_time_ms(text: &str) -> Option<i64> {
     if let Some((_, time_ms)) = TIME_BOUNDS.iter().find(|(bound, _)| *bound == text) {
         return Some(*time_ms);
     }

@@ -1,6 +1,5 @@
 use std::io::Write;
 
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use hyper::StatusCode;
@@ -18,20 +17,27 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
     pub(super) headers: Vec<(&'static str, String)>,
+    /// How the body is compressed.
+    pub(super) encoding: Option<&'static str>,
+    /// Whether the connection ends with this answer, since its request was not read to the end.
+    pub(super) close: bool,
     pub(super) body: Vec<u8>,
 }
 
 impl Reply {
     /// A JSON text.
     pub(super) fn json(body: Vec<u8>) -> Reply {
-        let (status, headers) = (StatusCode::OK, Vec::new());
-        Reply { status, content_type: "application/json", headers, body }
+        Reply::new(StatusCode::OK, "application/json", body)
     }
 
     /// A plain text.
     pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Reply {
-        let (body, headers) = (text.into().into_bytes(), Vec::new());
-        Reply { status, content_type: "text/plain; charset=utf-8", headers, body }
+        Reply::new(status, "text/plain; charset=utf-8", text.into().into_bytes())
+    }
+
+    /// Anything.
+    pub(super) fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Reply {
+        Reply { status, content_type, headers: Vec::new(), encoding: None, close: false, body }
     }
 
     /// `data` in the envelope of the API.
@@ -55,12 +61,12 @@ impl Reply {
         Reply::json(body)
     }
 
-    /// Compresses the body if the client takes it so. Returns the encoding's name.
-    pub(super) fn compress(&mut self, request: &HeaderMap) -> Option<&'static str> {
-        if self.body.len() < COMPRESSED_FROM_BYTES {
-            return None;
-        }
-        let accepted = request.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok())?;
+    /// Compresses the body if the client takes it so.
+    pub(super) fn compress(&mut self, request: &HeaderMap) {
+        let accepted = request.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+        let Some(accepted) = accepted.filter(|_| self.body.len() >= COMPRESSED_FROM_BYTES) else {
+            return;
+        };
         let level = Compression::fast();
         let (name, compressed) = if accepts(accepted, "gzip") {
             let mut encoder = GzEncoder::new(Vec::new(), level);
@@ -69,14 +75,10 @@ impl Reply {
             let mut encoder = ZlibEncoder::new(Vec::new(), level);
             ("deflate", encoder.write_all(&self.body).and_then(|()| encoder.finish()))
         } else {
-            return None;
+            return;
         };
         self.body = compressed.expect("a Vec takes everything");
-        Some(name)
-    }
-
-    pub(super) fn into_bytes(self) -> Bytes {
-        Bytes::from(self.body)
+        self.encoding = Some(name);
     }
 }
 

@@ -4,24 +4,31 @@ use super::app::App;
 use super::error::ApiError;
 use super::request::Call;
 use super::response::Reply;
-use super::{manage, status};
+use super::{manage, metrics, pages, query, rules, series, status, tree};
+
+/// What a handler answers.
+pub(super) type Answer = Result<Reply, ApiError>;
 
 /// Answers one request. Runs on the blocking pool.
-pub(super) type Handler = fn(&App, &Call) -> Result<Reply, ApiError>;
+pub(super) type Handler = fn(&App, &Call) -> Answer;
 
 /// Which methods a path takes; `OPTIONS` is answered everywhere.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Methods {
     /// GET and HEAD.
     Get,
+    /// GET and HEAD, and POST with a form.
+    Form,
     /// POST and PUT.
     Post,
 }
 
 impl Methods {
     pub(super) fn allow(self, method: &Method) -> bool {
+        let get = method == Method::GET || method == Method::HEAD;
         match self {
-            Methods::Get => method == Method::GET || method == Method::HEAD,
+            Methods::Get => get,
+            Methods::Form => get || method == Method::POST,
             Methods::Post => method == Method::POST || method == Method::PUT,
         }
     }
@@ -30,6 +37,7 @@ impl Methods {
     pub(super) fn names(self) -> &'static str {
         match self {
             Methods::Get => "GET, HEAD, OPTIONS",
+            Methods::Form => "GET, HEAD, POST, OPTIONS",
             Methods::Post => "POST, PUT, OPTIONS",
         }
     }
@@ -40,28 +48,61 @@ pub(super) struct Route {
     /// The path below the route prefix; `*` stands for one segment.
     pub(super) path: &'static str,
     pub(super) methods: Methods,
+    /// Whether it evaluates PromQL, of which only so many run at once.
+    pub(super) is_query: bool,
     pub(super) handler: Handler,
 }
 
 const fn get(path: &'static str, handler: Handler) -> Route {
-    Route { path, methods: Methods::Get, handler }
+    Route { path, methods: Methods::Get, is_query: false, handler }
+}
+
+const fn form(path: &'static str, handler: Handler) -> Route {
+    Route { path, methods: Methods::Form, is_query: false, handler }
 }
 
 const fn post(path: &'static str, handler: Handler) -> Route {
-    Route { path, methods: Methods::Post, handler }
+    Route { path, methods: Methods::Post, is_query: false, handler }
 }
 
-/// Every path, but for `/-/healthy` and `/-/ready`, which are answered without waiting for anything.
+const fn query(path: &'static str, handler: Handler) -> Route {
+    Route { path, methods: Methods::Form, is_query: true, handler }
+}
+
+/// Where samples are written; its headers are judged before its body is read.
+pub(super) const WRITE_PATH: &str = "/api/v1/write";
+
+/// Every path, but for [`WRITE_PATH`], and `/-/healthy` and `/-/ready`, which are answered without
+/// waiting for anything.
 pub(super) const ROUTES: &[Route] = &[
+    query("/api/v1/query", query::instant),
+    query("/api/v1/query_range", query::range),
+    form("/api/v1/query_exemplars", query::exemplars),
+    form("/api/v1/format_query", query::format),
+    form("/api/v1/parse_query", tree::parse),
+    form("/api/v1/series", series::series),
+    form("/api/v1/labels", series::names),
+    get("/api/v1/label/*/values", series::values),
+    get("/api/v1/metadata", series::metadata),
+    get("/api/v1/rules", rules::rules),
+    get("/api/v1/alerts", rules::alerts),
+    get("/api/v1/alertmanagers", rules::alertmanagers),
     get("/api/v1/status/config", status::config),
     get("/api/v1/status/flags", status::flags),
     get("/api/v1/status/runtimeinfo", status::runtime_info),
     get("/api/v1/status/buildinfo", status::build_info),
+    get("/api/v1/status/tsdb", status::tsdb),
+    get("/api/v1/status/tsdb/blocks", status::blocks),
+    get("/api/v1/status/walreplay", status::wal_replay),
+    get("/api/v1/features", status::features),
     get("/api/v1/targets", status::targets),
     get("/api/v1/targets/metadata", status::empty_list),
     get("/api/v1/scrape_pools", status::scrape_pools),
     get("/api/v1/notifications", status::empty_list),
     get("/version", status::version),
+    get("/metrics", metrics::metrics),
+    get("/", pages::home),
+    Route { path: "/graph", methods: Methods::Get, is_query: true, handler: pages::graph },
     post("/-/reload", manage::reload),
     post("/-/quit", manage::quit),
 ];

@@ -11,7 +11,9 @@
 //! Absent on purpose: what the subcommands do. They put rooms together; the rooms do the work.
 
 pub mod check;
+pub mod node;
 pub mod serve;
+mod tasks;
 pub mod test;
 
 use std::error::Error;
@@ -47,4 +49,20 @@ impl Cli {
             Command::Test(args) => test::run(args),
         }
     }
+}
+
+/// Returns the text of an error and of what caused it.
+pub fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        // Some errors name their cause in their own text.
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
 }

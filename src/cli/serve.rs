@@ -1,14 +1,12 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
 
 use super::Outcome;
-use crate::api::{App, Command, Control, Server};
-use crate::config::{Config, Flags};
-use crate::env::{Clock, SystemClock};
+use super::node::{End, Node};
+use crate::config::Flags;
+use crate::env::{RealDisk, SystemClock};
 
 /// Arguments of `forewarn serve`.
 #[derive(Debug, clap::Args)]
@@ -20,91 +18,58 @@ pub struct Args {
 /// Serves until a signal, or `/-/quit`, ends it.
 pub fn run(args: &Args) -> Outcome {
     init_logs();
-    let config = Config::load(&args.flags)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(&args.flags, config))
+    runtime.block_on(serve(args.flags.clone()))
 }
 
-async fn serve(flags: &Flags, config: Config) -> Outcome {
+async fn serve(flags: Flags) -> Outcome {
     let mut signals = Signals::new()?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    log_warnings(&config);
+    let clock = Arc::new(SystemClock::new());
+    let starting = Node::start(flags, Arc::new(RealDisk), clock);
+    let mut node = tokio::select! {
+        node = starting => node?,
+        // Nothing was taken that could be lost: the log that is replayed is on disk.
+        signal = signals.end() => {
+            tracing::info!(signal, "Stopped while starting.");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    tracing::info!(address = %node.local_address(), "Ready.");
 
-    let mut server = Server::start(config.web.clone()).await?;
-    let (control, mut commands) = Control::new();
-    server.open(App {
-        started_ms: clock.now_ms(),
-        clock,
-        config: ArcSwap::from_pointee(config),
-        flags: flags.shown(),
-        control,
-    });
-    tracing::info!(address = %server.local_address(), "Ready.");
-
-    let clean = wait(&mut server, flags, &mut signals, &mut commands).await;
+    let clean = wait(&mut node, &mut signals).await;
 
     tokio::spawn(async move {
-        while let Wanted::Reload = signals.next().await {}
-        tracing::warn!("Second signal: exiting at once.");
+        let signal = signals.end().await;
+        tracing::warn!(signal, "Second signal: exiting at once.");
         std::process::exit(1);
     });
-    server.stop().await;
+    node.stop().await?;
     tracing::info!("Stopped.");
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Reloads as often as asked; returns when it is time to stop, and whether that was wanted.
-async fn wait(
-    server: &mut Server,
-    flags: &Flags,
-    signals: &mut Signals,
-    commands: &mut mpsc::Receiver<Command>,
-) -> bool {
+/// Returns when it is time to stop, and whether that was wanted.
+async fn wait(node: &mut Node, signals: &mut Signals) -> bool {
     loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
-                Wanted::Reload => drop(reload(server, flags)),
+                Wanted::Reload => node.reload(),
                 Wanted::End(signal) => {
                     tracing::info!(signal, "Stopping.");
                     return true;
                 }
             },
-            command = commands.recv() => match command {
-                Some(Command::Reload(answer)) => drop(answer.send(reload(server, flags))),
-                Some(Command::Quit) | None => {
+            end = node.run() => match end {
+                End::Quit => {
                     tracing::info!("Stopping: asked by /-/quit.");
                     return true;
                 }
+                End::Broken(part) => {
+                    tracing::error!(part, "A part of the server ended by itself. Stopping.");
+                    return false;
+                }
             },
-            () = server.ended() => {
-                tracing::error!("The HTTP server ended by itself. Stopping.");
-                return false;
-            }
         }
-    }
-}
-
-/// Reads configuration again; what cannot be used changes nothing.
-fn reload(server: &Server, flags: &Flags) -> Result<(), String> {
-    match Config::load(flags) {
-        Ok(config) => {
-            log_warnings(&config);
-            if let Some(app) = server.app() {
-                app.config.store(Arc::new(config));
-            }
-            tracing::info!("Configuration reloaded.");
-            Ok(())
-        }
-        Err(error) => {
-            tracing::error!(%error, "Cannot reload; the old configuration stays.");
-            Err(error.to_string())
-        }
-    }
-}
-
-fn log_warnings(config: &Config) {
-    for warning in &config.warnings {
-        tracing::warn!(warning, "Configuration.");
     }
 }
 
@@ -129,6 +94,12 @@ struct Signals {
     hangup: Signal,
 }
 
+/// What a signal asks for.
+enum Wanted {
+    Reload,
+    End(&'static str),
+}
+
 impl Signals {
     fn new() -> std::io::Result<Signals> {
         Ok(Signals {
@@ -146,10 +117,13 @@ impl Signals {
             _ = self.hangup.recv() => Wanted::Reload,
         }
     }
-}
 
-/// What a signal asks for.
-enum Wanted {
-    Reload,
-    End(&'static str),
+    /// Resolves at a signal that ends the server, with its name.
+    async fn end(&mut self) -> &'static str {
+        loop {
+            if let Wanted::End(signal) = self.next().await {
+                return signal;
+            }
+        }
+    }
 }

@@ -6,7 +6,8 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use serde_yaml_ng::Value;
 
-use super::{Alertmanager, ConfigError, millis};
+use super::{ConfigError, millis};
+use crate::alerts::AlertmanagerTarget;
 use crate::series::{Labels, format_duration, parse_duration};
 
 /// The configuration file. What Prometheus knows and we do not serve is a [`Value`]: present or not.
@@ -239,7 +240,7 @@ impl File {
         self.rule_files.iter().map(|pattern| dir.join(pattern).display().to_string()).collect()
     }
 
-    pub(super) fn alertmanagers(&self) -> Result<Vec<Alertmanager>, ConfigError> {
+    pub(super) fn alertmanagers(&self) -> Result<Vec<AlertmanagerTarget>, ConfigError> {
         if self.alerting.alert_relabel_configs.is_some() {
             return Err(self.not_yet(
                 "alerting.alert_relabel_configs",
@@ -274,7 +275,7 @@ impl File {
                     let message = format!("{target:?} is no target; write it as host:port");
                     return Err(self.wrong(&key("static_configs"), &message));
                 }
-                all.push(Alertmanager { url, timeout: millis(group.timeout.0) });
+                all.push(AlertmanagerTarget { url, timeout: millis(group.timeout.0) });
             }
         }
         Ok(all)

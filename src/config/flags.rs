@@ -1,23 +1,14 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use super::{ConfigError, Web, millis};
 use crate::series::{DurationError, format_duration, parse_duration};
+use crate::store::WalSync;
 
 /// 35 days: rules learn from 28.
 pub(super) const RETENTION_DEFAULT_MS: i64 = 35 * 86_400_000;
 /// One hour: senders that were cut off come back.
 pub(super) const OUT_OF_ORDER_DEFAULT_MS: i64 = 3_600_000;
-
-/// When the write-ahead log reaches the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WalSync {
-    /// At the latest so many ms after the samples were accepted.
-    EveryMs(i64),
-    /// Before the sender is answered.
-    Ack,
-}
 
 /// The flags of `forewarn serve`, named as Prometheus names them.
 #[derive(Clone, Debug, clap::Args)]
@@ -83,14 +74,14 @@ pub struct Flags {
     pub out_of_order_time_window: Option<i64>,
 
     /// When the log reaches the disk: within this time, or `ack`: before the sender is answered.
-    #[arg(long = "wal.sync", value_name = "DURATION|ack", default_value = "100ms")]
+    #[arg(long = "wal.sync", value_name = "DURATION|ack", default_value = "100ms", value_parser = wal_sync)]
     pub wal_sync: WalSync,
 
     /// Longest outage after which pending and firing alerts go on.
     #[arg(long = "rules.alert.for-outage-tolerance", value_name = "DURATION", default_value = "1h", value_parser = parse_duration)]
     pub for_outage_tolerance: i64,
 
-    /// Least `for` of an alert that is restored, and least time it then waits.
+    /// Accepted for Prometheus' sake: alerts of every `for` go on where they stood.
     #[arg(long = "rules.alert.for-grace-period", value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
     pub for_grace_period: i64,
 
@@ -134,8 +125,9 @@ impl Flags {
             path.as_ref().map_or(String::new(), |path| path.display().to_string())
         };
         let wal_sync = match self.wal_sync {
+            WalSync::Every(ms) => format_duration(i64::try_from(ms).unwrap_or(i64::MAX)),
             WalSync::Ack => "ack".to_owned(),
-            WalSync::EveryMs(ms) => format_duration(ms),
+            WalSync::OnClose => "on close".to_owned(),
         };
         let mut shown = vec![
             ("config.file", path(&self.config_file)),
@@ -224,12 +216,11 @@ impl Flags {
     }
 }
 
-impl FromStr for WalSync {
-    type Err = DurationError;
-
-    fn from_str(text: &str) -> Result<WalSync, DurationError> {
-        if text == "ack" { Ok(WalSync::Ack) } else { parse_duration(text).map(WalSync::EveryMs) }
+fn wal_sync(text: &str) -> Result<WalSync, DurationError> {
+    if text == "ack" {
+        return Ok(WalSync::Ack);
     }
+    Ok(WalSync::Every(parse_duration(text)?.unsigned_abs()))
 }
 
 /// Reads `host:port`, `:port` (every interface) and `[v6]:port`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request};
+use hyper::{HeaderMap, Method, Request};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
@@ -12,12 +12,18 @@ use hyper_util::rt::TokioExecutor;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
 impl Answer {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// A header as text; empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     #[track_caller]
@@ -43,6 +49,11 @@ impl HttpClient {
         }
     }
 
+    /// The address that paths are added to.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     pub(crate) fn send(
         &self,
         method: Method,
@@ -59,8 +70,9 @@ impl HttpClient {
             let exchange = async {
                 let response = self.client.request(request).await?;
                 let status = response.status().as_u16();
+                let headers = response.headers().clone();
                 let body = response.into_body().collect().await?.to_bytes();
-                anyhow::Ok(Answer { status, body })
+                anyhow::Ok(Answer { status, headers, body })
             };
             tokio::time::timeout(Duration::from_secs(30), exchange).await?
         })

@@ -2,4 +2,5 @@
 
 pub(crate) mod alertmanager;
 pub(crate) mod http;
+pub(crate) mod node;
 pub(crate) mod process;

@@ -1,0 +1,208 @@
+//! Query results as JSON, written directly: a result may hold millions of points, and a tree of
+//! values would hold each of them once more.
+
+use std::io::Write;
+
+use crate::promql::{QueryValue, Value, VectorElement};
+use crate::series::{Histogram, Labels, Points, Span, format_float, format_time_s};
+
+/// Appends `{"resultType":…,"result":…}`; `stats` is JSON for the key of that name.
+pub(super) fn push_query_value(out: &mut Vec<u8>, value: &QueryValue, stats: Option<&str>) {
+    let kind = match value {
+        QueryValue::Scalar { .. } => "scalar",
+        QueryValue::String { .. } => "string",
+        QueryValue::Vector(_) => "vector",
+        QueryValue::Matrix(_) => "matrix",
+    };
+    push(out, r#"{"resultType":""#);
+    push(out, kind);
+    push(out, r#"","result":"#);
+    match value {
+        QueryValue::Scalar { time_ms, value } => push_sample(out, *time_ms, *value),
+        QueryValue::String { time_ms, value } => {
+            push_pair(out, *time_ms, |out| push_text(out, value));
+        }
+        QueryValue::Vector(elements) => push_list(out, elements, push_element),
+        QueryValue::Matrix(series) => push_list(out, series, |out, series| {
+            push_series(out, &series.labels, &series.points);
+        }),
+    }
+    if let Some(stats) = stats {
+        push(out, r#","stats":"#);
+        push(out, stats);
+    }
+    push(out, "}");
+}
+
+/// Appends `[…]`.
+pub(super) fn push_list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    item: impl Fn(&mut Vec<u8>, T),
+) {
+    push(out, "[");
+    for (index, one) in items.into_iter().enumerate() {
+        if index > 0 {
+            push(out, ",");
+        }
+        item(out, one);
+    }
+    push(out, "]");
+}
+
+/// Appends a label set as an object.
+pub(super) fn push_labels(out: &mut Vec<u8>, labels: &Labels) {
+    push(out, "{");
+    for (index, (name, value)) in labels.iter().enumerate() {
+        if index > 0 {
+            push(out, ",");
+        }
+        push_text(out, name);
+        push(out, ":");
+        push_text(out, value);
+    }
+    push(out, "}");
+}
+
+/// Appends a quoted text.
+pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text.as_bytes()[plain_from..at]);
+        plain_from = at + 1;
+        match byte {
+            b'"' => push(out, "\\\""),
+            b'\\' => push(out, "\\\\"),
+            b'\n' => push(out, "\\n"),
+            b'\r' => push(out, "\\r"),
+            b'\t' => push(out, "\\t"),
+            control => write!(out, "\\u{control:04x}").expect("a Vec takes everything"),
+        }
+    }
+    out.extend_from_slice(&text.as_bytes()[plain_from..]);
+    out.push(b'"');
+}
+
+/// Appends a float as a quoted text.
+pub(super) fn push_float(out: &mut Vec<u8>, value: f64) {
+    push(out, "\"");
+    push(out, &format_float(value));
+    push(out, "\"");
+}
+
+fn push(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn push_pair(out: &mut Vec<u8>, time_ms: i64, value: impl FnOnce(&mut Vec<u8>)) {
+    push(out, "[");
+    push(out, &format_time_s(time_ms));
+    push(out, ",");
+    value(out);
+    push(out, "]");
+}
+
+fn push_sample(out: &mut Vec<u8>, time_ms: i64, value: f64) {
+    push_pair(out, time_ms, |out| push_float(out, value));
+}
+
+fn push_element(out: &mut Vec<u8>, element: &VectorElement) {
+    push(out, r#"{"metric":"#);
+    push_labels(out, &element.labels);
+    match &element.value {
+        Value::Float(value) => {
+            push(out, r#","value":"#);
+            push_sample(out, element.time_ms, *value);
+        }
+        Value::Histogram(histogram) => {
+            push(out, r#","histogram":"#);
+            push_pair(out, element.time_ms, |out| push_histogram(out, histogram));
+        }
+    }
+    push(out, "}");
+}
+
+fn push_series(out: &mut Vec<u8>, labels: &Labels, points: &Points) {
+    push(out, r#"{"metric":"#);
+    push_labels(out, labels);
+    if !points.times_ms.is_empty() {
+        push(out, r#","values":"#);
+        push_list(out, points.times_ms.iter().zip(&points.values), |out, (time_ms, value)| {
+            push_sample(out, *time_ms, *value);
+        });
+    }
+    if !points.histograms.is_empty() {
+        push(out, r#","histograms":"#);
+        push_list(out, &points.histograms, |out, point| {
+            push_pair(out, point.time_ms, |out| push_histogram(out, &point.histogram));
+        });
+    }
+    push(out, "}");
+}
+
+/// Which ends of a bucket belong to it, as the API numbers it.
+#[derive(Clone, Copy)]
+enum Bounds {
+    OpenLeft = 0,
+    OpenRight = 1,
+    Closed = 3,
+}
+
+fn push_histogram(out: &mut Vec<u8>, histogram: &Histogram) {
+    push(out, r#"{"count":"#);
+    push_float(out, histogram.count);
+    push(out, r#","sum":"#);
+    push_float(out, histogram.sum);
+    let buckets = buckets(histogram);
+    if !buckets.is_empty() {
+        push(out, r#","buckets":"#);
+        push_list(out, buckets, |out, (bounds, low, high, count)| {
+            push(out, "[");
+            push(out, &(bounds as u8).to_string());
+            for number in [low, high, count] {
+                push(out, ",");
+                push_float(out, number);
+            }
+            push(out, "]");
+        });
+    }
+    push(out, "}");
+}
+
+/// Returns the buckets that hold something, ascending.
+fn buckets(histogram: &Histogram) -> Vec<(Bounds, f64, f64, f64)> {
+    let mut buckets = Vec::new();
+    let negative = indexed(&histogram.negative_spans, &histogram.negative_buckets);
+    for (index, count) in negative.into_iter().rev() {
+        let high = -histogram.upper_bound(index - 1);
+        buckets.push((Bounds::OpenRight, -histogram.upper_bound(index), high, count));
+    }
+    let zero = histogram.zero_threshold;
+    buckets.push((Bounds::Closed, -zero, zero, histogram.zero_count));
+    for (index, count) in indexed(&histogram.positive_spans, &histogram.positive_buckets) {
+        let lowest = histogram.has_custom_bounds() && index == 0;
+        let bounds = if lowest { Bounds::Closed } else { Bounds::OpenLeft };
+        let low = histogram.upper_bound(index - 1);
+        buckets.push((bounds, low, histogram.upper_bound(index), count));
+    }
+    buckets.retain(|(.., count)| *count != 0.0);
+    buckets
+}
+
+/// Pairs each bucket's count with its index.
+fn indexed(spans: &[Span], counts: &[f64]) -> Vec<(i32, f64)> {
+    let mut next = 0i32;
+    let mut indexes = Vec::with_capacity(counts.len());
+    for span in spans {
+        next = next.saturating_add(span.offset);
+        for _ in 0..span.len {
+            indexes.push(next);
+            next = next.saturating_add(1);
+        }
+    }
+    indexes.into_iter().zip(counts.iter().copied()).collect()
+}
