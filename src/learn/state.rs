@@ -36,16 +36,27 @@ pub enum RestoreError {
         expected: usize,
     },
     /// The bytes are not what was written.
-    #[error("{learner} state is damaged: {what}; learn anew from the store")]
+    #[error(
+        "{learner} state is damaged or cut short: its checksum does not match; learn anew from the store"
+    )]
     Damaged {
         /// Which learner was asked for.
         learner: &'static str,
-        /// What does not fit.
-        what: &'static str,
     },
 }
 
-/// Writes a state: magic, version, then the fields; a checksum ends it.
+/// Goes over the fields of a state in a fixed order: [`Writer`] copies them out, [`Reader`] in.
+/// One list of fields serves both, so they cannot disagree.
+pub(super) trait Fields {
+    fn f64(&mut self, field: &mut f64) -> Result<(), RestoreError>;
+    fn i64(&mut self, field: &mut i64) -> Result<(), RestoreError>;
+
+    fn f64s(&mut self, fields: &mut [f64]) -> Result<(), RestoreError> {
+        fields.iter_mut().try_for_each(|field| self.f64(field))
+    }
+}
+
+/// Writes a state: magic, version, the fields, a checksum.
 pub(super) struct Writer {
     bytes: Vec<u8>,
 }
@@ -57,22 +68,6 @@ impl Writer {
         Writer { bytes }
     }
 
-    pub(super) fn f64(&mut self, value: f64) {
-        self.bytes.extend(value.to_bits().to_le_bytes());
-    }
-
-    pub(super) fn f32(&mut self, value: f32) {
-        self.bytes.extend(value.to_bits().to_le_bytes());
-    }
-
-    pub(super) fn i64(&mut self, value: i64) {
-        self.bytes.extend(value.to_le_bytes());
-    }
-
-    pub(super) fn u8(&mut self, value: u8) {
-        self.bytes.push(value);
-    }
-
     pub(super) fn finish(mut self) -> Vec<u8> {
         let sum = checksum(&self.bytes);
         self.bytes.extend(sum.to_le_bytes());
@@ -80,7 +75,19 @@ impl Writer {
     }
 }
 
-/// Reads what [`Writer`] wrote, in the same order.
+impl Fields for Writer {
+    fn f64(&mut self, field: &mut f64) -> Result<(), RestoreError> {
+        self.bytes.extend(field.to_bits().to_le_bytes());
+        Ok(())
+    }
+
+    fn i64(&mut self, field: &mut i64) -> Result<(), RestoreError> {
+        self.bytes.extend(field.to_le_bytes());
+        Ok(())
+    }
+}
+
+/// Reads what [`Writer`] wrote.
 pub(super) struct Reader<'a> {
     learner: &'static str,
     rest: &'a [u8],
@@ -109,40 +116,19 @@ impl<'a> Reader<'a> {
             return Err(RestoreError::Version { learner, found: written, expected: version });
         }
         if checksum(body).to_le_bytes() != *sum {
-            return Err(RestoreError::Damaged { learner, what: "its checksum does not match" });
+            return Err(RestoreError::Damaged { learner });
         }
         Ok(Reader { learner, rest: &body[6..], found })
     }
 
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], RestoreError> {
-        let (part, rest) = self.rest.split_first_chunk::<N>().ok_or(RestoreError::Length {
+    fn take(&mut self) -> Result<[u8; 8], RestoreError> {
+        let (part, rest) = self.rest.split_first_chunk().ok_or(RestoreError::Length {
             learner: self.learner,
             found: self.found,
-            expected: self.found + N - self.rest.len(),
+            expected: self.found + 8 - self.rest.len(),
         })?;
         self.rest = rest;
         Ok(*part)
-    }
-
-    pub(super) fn f64(&mut self) -> Result<f64, RestoreError> {
-        self.take().map(|bytes| f64::from_bits(u64::from_le_bytes(bytes)))
-    }
-
-    pub(super) fn f32(&mut self) -> Result<f32, RestoreError> {
-        self.take().map(|bytes| f32::from_bits(u32::from_le_bytes(bytes)))
-    }
-
-    pub(super) fn i64(&mut self) -> Result<i64, RestoreError> {
-        self.take().map(i64::from_le_bytes)
-    }
-
-    pub(super) fn u8(&mut self) -> Result<u8, RestoreError> {
-        self.take().map(|[byte]| byte)
-    }
-
-    /// Returns the error for a field that cannot be.
-    pub(super) fn damaged(&self, what: &'static str) -> RestoreError {
-        RestoreError::Damaged { learner: self.learner, what }
     }
 
     /// Checks that nothing is left over.
@@ -152,6 +138,18 @@ impl<'a> Reader<'a> {
         }
         let (learner, found) = (self.learner, self.found);
         Err(RestoreError::Length { learner, found, expected: found - self.rest.len() })
+    }
+}
+
+impl Fields for Reader<'_> {
+    fn f64(&mut self, field: &mut f64) -> Result<(), RestoreError> {
+        *field = f64::from_bits(u64::from_le_bytes(self.take()?));
+        Ok(())
+    }
+
+    fn i64(&mut self, field: &mut i64) -> Result<(), RestoreError> {
+        *field = i64::from_le_bytes(self.take()?);
+        Ok(())
     }
 }
 

@@ -167,7 +167,7 @@ impl Watched {
             let limit = feed.fixed.or(sample.limit).unwrap_or(f64::NAN);
             let (time_ms, value) = (sample.time_ms, sample.value);
             if !asked {
-                self.crossings[index].learn(time_ms, value, limit);
+                self.crossings[index].learn(time_ms, value);
                 continue;
             }
             let outlook = self.crossings[index].observe(time_ms, value, limit);
