@@ -336,7 +336,7 @@ storage:
         check_error("global:\n  evaluation_interval: 1 minute", &[], &["not a duration", "line 2"]);
         check_error("global: {evaluation_interval: 0s}", &[], &["evaluation_interval", "above 0"]);
         check_error("global: {external_labels: {__name__: x}}", &[], &["__name__"]);
-        check_error("a: [", &[], &["line"]);
+        check_error("global: [", &[], &["line"]);
         let managers = |inner: &str| format!("alerting: {{alertmanagers: [{{{inner}}}]}}");
         check_error(&managers("api_version: v1"), &[], &["api_version", "v2"]);
         check_error(

@@ -35,8 +35,7 @@ pub fn run(args: &Args) -> Outcome {
     if unreadable {
         return Ok(ExitCode::from(2));
     }
-    let options =
-        LoadOptions { check_template: check_template, default_interval_ms: args.interval };
+    let options = LoadOptions { check_template, default_interval_ms: args.interval };
     let (groups, diagnostics) = rules::load(&sources, &options);
     for diagnostic in &diagnostics {
         println!("{}", diagnostic.render(&sources));
@@ -46,7 +45,7 @@ pub fn run(args: &Args) -> Outcome {
     let warnings = diagnostics.len() - errors;
     let mut summary = format!("{}, {}", counted(rules, "rule"), counted(errors, "error"));
     if warnings > 0 {
-        summary += &format!(", {}", counted(warnings, "warning"));
+        summary = format!("{summary}, {}", counted(warnings, "warning"));
     }
     println!("{summary}");
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -33,7 +33,7 @@ pub struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Receive samples, evaluate rules, answer queries.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Check rule files.
     Check(check::Args),
     /// Run PromQL test scripts.

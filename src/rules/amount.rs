@@ -73,9 +73,9 @@ impl Amount {
             | (Unit::Seconds, Kind::Time)
             | (Unit::Bytes, Kind::Bytes)
             | (Unit::Count | Unit::PerSecond, Kind::Count)
-            | (Unit::Percent, Kind::Percent) => Some(1.0),
+            | (Unit::Percent, Kind::Percent)
+            | (Unit::None, Kind::Time | Kind::Bytes | Kind::Count) => Some(1.0),
             (Unit::Ratio, Kind::Percent) => Some(0.01),
-            (Unit::None, Kind::Time | Kind::Bytes | Kind::Count) => Some(1.0),
             _ => None,
         };
         match factor {

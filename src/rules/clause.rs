@@ -155,9 +155,10 @@ impl Parser<'_> {
     }
 
     fn limit(&mut self) -> Parsed<Target> {
-        match self.cursor.at_number() {
-            true => self.amount().map(Target::Amount),
-            false => self.query().map(Target::Query),
+        if self.cursor.at_number() {
+            self.amount().map(Target::Amount)
+        } else {
+            self.query().map(Target::Query)
         }
     }
 

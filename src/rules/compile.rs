@@ -177,16 +177,15 @@ impl Compiler {
             self.error("R017", span, "`reaches` cannot stand in `clear when`", help);
             return None;
         }
-        let amount = match reaches.amount {
-            Some(amount) => Some(self.amount(amount)?),
-            None => {
-                self.uses_limit = true;
-                if !self.has_limit {
-                    let help = "add a `limit` clause, or write the amount: `reaches 0 within 4h`";
-                    self.error("R021", span, "`reaches limit` needs a `limit`", help);
-                }
-                None
+        let amount = if let Some(amount) = reaches.amount {
+            Some(self.amount(amount)?)
+        } else {
+            self.uses_limit = true;
+            if !self.has_limit {
+                let help = "add a `limit` clause, or write the amount: `reaches 0 within 4h`";
+                self.error("R021", span, "`reaches limit` needs a `limit`", help);
             }
+            None
         };
         let target = amount.or(match self.limit {
             Some(Limit::Fixed(limit)) => Some(limit),
@@ -280,7 +279,7 @@ pub(super) fn until_query(test: &UntilTest) -> Option<&Query> {
 pub(super) fn amounts_of_severity(clause: &SeverityClause, into: &mut Vec<Amount>) {
     let mut add = |atom: &Spanned<Atom>| match &atom.node {
         Atom::Value(_, amount) | Atom::Reaches(Reaches { amount: Some(amount), .. }) => {
-            into.push(*amount)
+            into.push(*amount);
         }
         Atom::Normal { by: Some(amount), .. } if amount.kind != Kind::Percent => {
             into.push(*amount);

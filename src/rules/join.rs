@@ -7,13 +7,16 @@ use crate::series::Labels;
 /// Elements by the names of their labels, then by labels.
 #[derive(Debug)]
 pub(super) struct Joined<T> {
-    shapes: Vec<(Vec<String>, HashMap<Labels, Vec<T>>)>,
+    shapes: Vec<Shape<T>>,
 }
+
+/// Label names, and the elements that have just these.
+type Shape<T> = (Vec<String>, HashMap<Labels, Vec<T>>);
 
 impl<T> Joined<T> {
     /// Takes elements whose labels have no metric name.
     pub(super) fn new(elements: impl IntoIterator<Item = (Labels, T)>) -> Joined<T> {
-        let mut shapes: Vec<(Vec<String>, HashMap<Labels, Vec<T>>)> = Vec::new();
+        let mut shapes: Vec<Shape<T>> = Vec::new();
         for (labels, value) in elements {
             let same = |names: &[String]| labels.iter().map(|(name, _)| name).eq(names);
             let at = shapes.iter().position(|(names, _)| same(names)).unwrap_or_else(|| {

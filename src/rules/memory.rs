@@ -63,10 +63,8 @@ impl Memory {
             Outlook::Ahead(ahead) => ahead.p,
         };
         self.sure = (self.sure << 1 | u8::from(p >= probability)) & 0b111;
-        self.unsure_count = match p < REACHES_GOES_ON * probability {
-            true => self.unsure_count.saturating_add(1),
-            false => 0,
-        };
+        let is_unsure = p < REACHES_GOES_ON * probability;
+        self.unsure_count = if is_unsure { self.unsure_count.saturating_add(1) } else { 0 };
         let begins = self.sure.count_ones() >= 2 || *outlook == Outlook::Across;
         let goes_on = self.is_on && sticky && self.unsure_count < 3;
         self.is_on = begins || goes_on;

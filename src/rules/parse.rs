@@ -91,10 +91,7 @@ impl<'t> Parser<'t> {
         };
         self.expect("=")?;
         let query = self.query()?;
-        let labels = match self.cursor.eat_word("labels") {
-            true => Some(self.pairs()?),
-            false => None,
-        };
+        let labels = if self.cursor.eat_word("labels") { Some(self.pairs()?) } else { None };
         let end = Span::new(self.cursor.at, self.cursor.at);
         Ok(Item::Record { name, query, labels, span: word.to(end) })
     }
@@ -115,13 +112,12 @@ impl<'t> Parser<'t> {
                 );
                 return (clauses, here, true);
             }
-            match self.clause(place) {
-                Ok(clause) => clauses.push(clause),
-                Err(Failed) => {
-                    broken = true;
-                    if !self.skip_to_clause() {
-                        return (clauses, here, true);
-                    }
+            if let Ok(clause) = self.clause(place) {
+                clauses.push(clause);
+            } else {
+                broken = true;
+                if !self.skip_to_clause() {
+                    return (clauses, here, true);
                 }
             }
         }

@@ -116,7 +116,9 @@ impl Program {
         fn gather<'a>(test: &'a Test, into: &mut Vec<&'a Test>) {
             match test {
                 Test::All(parts) | Test::Any(parts) => {
-                    parts.iter().for_each(|part| gather(part, into));
+                    for part in parts {
+                        gather(part, into);
+                    }
                 }
                 Test::Normal { .. } | Test::Reaches { .. } => into.push(test),
                 Test::Value(..) | Test::Inside | Test::ProbabilityBelow { .. } => {}

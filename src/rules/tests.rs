@@ -1,5 +1,7 @@
 //! What the two languages accept, and what is said about mistakes.
 
+use std::fmt::Write;
+
 use super::{GroupSpec, LoadOptions, RuleSource, TemplatePlace, load};
 
 fn check_template(text: &str, place: TemplatePlace) -> Result<(), String> {
@@ -96,7 +98,7 @@ fn the_examples_are_understood() {
       ticket for 0 AtOnce [("team", "platform")] [("summary", "{{ $labels.mountpoint }} on {{ $labels.instance }} is full in {{ $eta | humanizeDuration }}")]
       when Reaches { crossing: 0, probability: 0.8, hold: Hold { slot: 0, sticky: false } } clear Some(ProbabilityBelow { crossing: 0, probability: 0.5 })
       when Reaches { crossing: 1, probability: 0.7, hold: Hold { slot: 1, sticky: true } } clear None
-      forecasts [CrossingPlan { amount: Some(0.0), from: Above, within_ms: 43200000, history_ms: 1209600000 }, CrossingPlan { amount: Some(0.0), from: Above, within_ms: 432000000, history_ms: 1209600000 }]
+      forecasts [CrossingPlan { amount: Some(0.0), from: FromAbove, within_ms: 43200000, history_ms: 1209600000 }, CrossingPlan { amount: Some(0.0), from: FromAbove, within_ms: 432000000, history_ms: 1209600000 }]
     rule LatencyUnusual = histogram_quantile(0.99, sum by (le, service) (rate(http_request_duration_seconds_bucket[5m])))
       page for 600000 Clear { for_ms: 300000 } [("team", "platform")] []
       when Normal { side: Above, by: Share(0.2), hold: Hold { slot: 0, sticky: false } } clear Some(Inside)
@@ -106,7 +108,7 @@ fn the_examples_are_understood() {
       ticket for 0 AtOnce [("team", "platform")] []
       when Reaches { crossing: 0, probability: 0.9, hold: Hold { slot: 0, sticky: true } } clear None
       when Reaches { crossing: 1, probability: 0.7, hold: Hold { slot: 1, sticky: true } } clear None
-      forecasts [CrossingPlan { amount: None, from: Below, within_ms: 7200000, history_ms: 1209600000 }, CrossingPlan { amount: None, from: Below, within_ms: 172800000, history_ms: 1209600000 }]
+      forecasts [CrossingPlan { amount: None, from: FromBelow, within_ms: 7200000, history_ms: 1209600000 }, CrossingPlan { amount: None, from: FromBelow, within_ms: 172800000, history_ms: 1209600000 }]
     rule InstanceDown = up
       page for 300000 AtOnce [("team", "platform")] []
       when Value(Less, 1.0) clear None
@@ -121,14 +123,17 @@ fn show(rule: &super::RuleSpec) -> String {
     let mut text = format!("rule {} = {}", rule.name, rule.expr_text);
     for clause in &rule.clauses {
         let severity = clause.severity.as_deref().unwrap_or("-");
-        text += &format!("\n  {severity} for {} {:?}", clause.for_ms, clause.ending);
-        text += &format!(" {:?} {:?}", clause.labels, clause.annotations);
+        let (labels, annotations) = (&clause.labels, &clause.annotations);
+        let ending = clause.ending;
+        writeln!(text).unwrap();
+        write!(text, "  {severity} for {} {ending:?} {labels:?} {annotations:?}", clause.for_ms)
+            .unwrap();
     }
     if let super::spec::Task::Forewarn(program) = &alert.task {
         for clause in &program.clauses {
-            text += &format!("\n  when {:?} clear {:?}", clause.when, clause.clear);
+            write!(text, "\n  when {:?} clear {:?}", clause.when, clause.clear).unwrap();
         }
-        text += &format!("\n  forecasts {:?}", program.crossings);
+        write!(text, "\n  forecasts {:?}", program.crossings).unwrap();
     }
     text
 }
@@ -408,7 +413,7 @@ fn names_stand_for_expressions_of_any_type() {
 fn a_chain_of_names_does_not_grow_without_end() {
     let mut text = "let a0 = up + up\n".to_owned();
     for index in 1..60 {
-        text += &format!("let a{index} = a{} + a{}\n", index - 1, index - 1);
+        writeln!(text, "let a{index} = a{0} + a{0}", index - 1).unwrap();
     }
     assert!(diagnostics(&text).contains("error[R004]"));
 }

@@ -116,7 +116,7 @@ impl Watch {
             }
         }
         self.series.retain(|_, watched| at_ms - watched.last_ms <= FORGET_AFTER_MS);
-        evaluation.warnings = self.warnings(&answers, several_limits);
+        evaluation.warnings = Watch::warnings(&answers, several_limits);
         Ok(evaluation)
     }
 
@@ -366,7 +366,7 @@ impl Watch {
         }
     }
 
-    fn warnings(&self, answers: &Answers, several_limits: Option<Labels>) -> Vec<String> {
+    fn warnings(answers: &Answers, several_limits: Option<Labels>) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(labels) = several_limits {
             warnings.push(format!(

@@ -5,7 +5,7 @@ use super::decide::Facts;
 use super::program::{Program, Test, UntilProgram};
 use super::unit::format_seconds;
 use super::{Numbers, Truth, Unit};
-use crate::learn::{Calendar, Outlook, Phase, Verdict};
+use crate::learn::{Baseline, Calendar, Outlook, Phase, Verdict};
 use crate::promql::{Expr, ValueType};
 use crate::series::format_duration;
 
@@ -44,7 +44,7 @@ impl Words {
         let when = &program.clauses[clause].when;
         let outcome = facts.holds(when);
         let mut parts = Vec::new();
-        self.gather(when, &mut |test| {
+        gather(when, &mut |test| {
             if facts.holds(test) == outcome {
                 parts.extend(self.part(program, test, facts, numbers, at_ms));
             }
@@ -70,15 +70,6 @@ impl Words {
         };
         let history = format_duration(until.history_ms);
         format!("{signal}; judged by `{test}` until it has {history} of history")
-    }
-
-    fn gather<'a>(&self, test: &'a Test, visit: &mut dyn FnMut(&'a Test)) {
-        match test {
-            Test::All(parts) | Test::Any(parts) => {
-                parts.iter().for_each(|part| self.gather(part, visit));
-            }
-            _ => visit(test),
-        }
     }
 
     /// What one condition adds after the signal's value.
@@ -128,10 +119,21 @@ impl Words {
             _ if verdict.lower == verdict.upper => unit.format(verdict.expected),
             Side::Above | Side::Below | Side::Either => span(unit, verdict.lower, verdict.upper),
         };
-        let learned = facts.watched.baseline.as_ref().and_then(|baseline| baseline.learned_ms());
+        let learned = facts.watched.baseline.as_ref().and_then(Baseline::learned_ms);
         let learned = learned.map(|(first_ms, _)| history(at_ms - first_ms));
         let learned = learned.map_or(String::new(), |text| format!(" (learned from {text})"));
         format!("; normal{when} is {band}{learned}")
+    }
+}
+
+fn gather<'a>(test: &'a Test, visit: &mut dyn FnMut(&'a Test)) {
+    match test {
+        Test::All(parts) | Test::Any(parts) => {
+            for part in parts {
+                gather(part, visit);
+            }
+        }
+        _ => visit(test),
     }
 }
 

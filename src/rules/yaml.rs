@@ -173,7 +173,7 @@ impl Loader<'_> {
         if records {
             self.record(shape, name, &what, expr, labels).map(RuleSpec::Record)
         } else {
-            self.alert(shape, name, &what, expr, labels, group).map(RuleSpec::Alert)
+            Some(RuleSpec::Alert(self.alert(shape, name, &what, expr, &labels, group)))
         }
     }
 
@@ -208,9 +208,9 @@ impl Loader<'_> {
         name: String,
         what: &str,
         expr: Expr,
-        labels: Vec<(String, String)>,
+        labels: &[(String, String)],
         group: &GroupSpec,
-    ) -> Option<AlertSpec> {
+    ) -> AlertSpec {
         let mut annotations = Vec::new();
         for (annotation, value) in shape.annotations.iter().flatten() {
             if annotation.is_empty() {
@@ -231,20 +231,20 @@ impl Loader<'_> {
             rank: 0,
             for_ms,
             ending: keep_ms.filter(|ms| *ms > 0).map_or(Ending::AtOnce, Ending::Keep),
-            labels: labels.clone(),
+            labels: labels.to_vec(),
             annotations,
         };
         let rule = AlertRule {
             file: group.file.clone(),
             group: group.name.clone(),
-            source_text: written("alert", &name, &expr, shape, &labels),
+            source_text: written("alert", &name, &expr, shape, labels),
             name,
             expr_text: expr.to_string(),
             dialect: Dialect::Prometheus,
             clauses: vec![clause],
             limit: group.limit,
         };
-        Some(AlertSpec { rule: Arc::new(rule), every_ms: None, task: Task::Prometheus(expr) })
+        AlertSpec { rule: Arc::new(rule), every_ms: None, task: Task::Prometheus(expr) }
     }
 
     fn expr(&mut self, text: &str, what: &str) -> Option<Expr> {
@@ -270,9 +270,10 @@ impl Loader<'_> {
                 for mut diagnostic in found {
                     diagnostic.message = format!("{what}: {}", diagnostic.message);
                     let (start, end) = (diagnostic.span.start, diagnostic.span.end);
-                    diagnostic.span = match verbatim {
-                        true => Span { start: base.start + start, end: base.start + end },
-                        false => base,
+                    diagnostic.span = if verbatim {
+                        Span { start: base.start + start, end: base.start + end }
+                    } else {
+                        base
                     };
                     self.diagnostics.push(diagnostic);
                 }
@@ -358,11 +359,15 @@ fn written(
     }
     if !labels.is_empty() {
         line("", "labels", "");
-        labels.iter().for_each(|(name, value)| line("  ", name, value));
+        for (name, value) in labels {
+            line("  ", name, value);
+        }
     }
     if let Some(annotations) = &shape.annotations {
         line("", "annotations", "");
-        annotations.iter().for_each(|(name, value)| line("  ", name, &value.text()));
+        for (name, value) in annotations {
+            line("  ", name, &value.text());
+        }
     }
     text
 }

@@ -14,6 +14,9 @@ use prost::Message;
 const T0: i64 = 1_700_000_000_000;
 const HOUR: i64 = 3_600_000;
 
+/// The floats of a series: time, start and bits of each.
+type Floats = Vec<(i64, i64, u64)>;
+
 /// A receiver with its store.
 struct Place {
     store: Store,
@@ -22,19 +25,22 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
-        Place::with(StoreOptions::default(), IngestLimits::default())
+        Place::with(HOUR, IngestLimits::default())
     }
 
-    fn with(options: StoreOptions, limits: IngestLimits) -> Place {
-        let options =
-            StoreOptions { dir: PathBuf::from("/data"), wal_sync: WalSync::OnClose, ..options };
+    fn with(out_of_order_window_ms: i64, limits: IngestLimits) -> Place {
+        let options = StoreOptions {
+            dir: PathBuf::from("/data"),
+            wal_sync: WalSync::OnClose,
+            out_of_order_window_ms,
+            ..StoreOptions::default()
+        };
         let clock = Arc::new(ManualClock::new(T0));
         let store = Store::open(options, Arc::new(SimDisk::new()), clock).unwrap();
         Place { receiver: Receiver::new(store.clone(), limits), store }
     }
 
-    /// Reads all floats: series, and (time, start, bits) of each.
-    fn floats(&self) -> Vec<(String, Vec<(i64, i64, u64)>)> {
+    fn floats(&self) -> Vec<(String, Floats)> {
         let read = |points: &Points| {
             let starts = points.starts_ms.iter().copied().chain(std::iter::repeat(0));
             let times = points.times_ms.iter().zip(starts).zip(&points.values);
@@ -249,8 +255,7 @@ fn references_outside_the_table_cost_their_series_alone() {
 #[test]
 fn times_are_judged_as_the_contract_says() {
     let answers = |window_ms: i64, samples: &[(i64, f64)]| {
-        let options = StoreOptions { out_of_order_window_ms: window_ms, ..StoreOptions::default() };
-        let place = Place::with(options, IngestLimits::default());
+        let place = Place::with(window_ms, IngestLimits::default());
         let mut connection = place.receiver.connection();
         let one_by_one = samples.iter().map(|(time_ms, value)| {
             let answer = Request::new().sample(UP, *time_ms, *value).write(&mut connection);
@@ -395,7 +400,7 @@ fn what_is_malformed_as_a_whole_stores_nothing() {
     let good = send::body(&Request::new().sample(UP, T0, 1.0).0);
     let limits = IngestLimits { compressed_bytes_max: 1000, decompressed_bytes_max: 5000 };
     let check = |protocol: Protocol, body: &[u8], status: u16, text: &str| {
-        let place = Place::with(StoreOptions::default(), limits);
+        let place = Place::with(HOUR, limits);
         let answer = place.receiver.connection().write(protocol, body);
         assert_eq!(answer.status, status, "{}", answer.body);
         assert!(answer.body.contains(text), "{}", answer.body);

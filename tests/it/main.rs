@@ -1,6 +1,7 @@
 //! The integration tests, one binary, a module for each capability.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails the test")]
+#![allow(clippy::print_stdout, reason = "what a test measured; shown with --nocapture")]
 
 mod alerts;
 mod api;

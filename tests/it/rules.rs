@@ -5,6 +5,7 @@ use std::process::Command;
 fn check_command(files: &[(&str, &str)]) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
+        #[expect(clippy::disallowed_methods, reason = "test input")]
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))

@@ -798,6 +798,7 @@ mod model {
 
 /// The golden files: what earlier builds wrote, this one reads, and writes the same.
 mod golden {
+    use std::fmt::Write;
     use std::fs;
 
     use super::*;
@@ -856,8 +857,9 @@ mod golden {
         for series in snapshot.select(&[], TimeRange::ALL).unwrap() {
             snapshot.read(&series, TimeRange::ALL, &mut points).unwrap();
             let bits: Vec<_> = points.values.iter().map(|value| value.to_bits()).collect();
-            text += &format!("{} {:?} {bits:x?} ", series.labels, points.times_ms);
-            text += &format!("{:?} {:?}\n", points.starts_ms, points.histograms);
+            let Points { times_ms, starts_ms, histograms, .. } = &points;
+            let labels = &series.labels;
+            writeln!(text, "{labels} {times_ms:?} {bits:x?} {starts_ms:?} {histograms:?}").unwrap();
         }
         let exemplars = snapshot.exemplars(&[], TimeRange::ALL).unwrap();
         text + &format!("{exemplars:?} {:?}", store.metadata())

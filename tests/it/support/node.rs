@@ -20,7 +20,6 @@ pub(crate) const NOW_MS: i64 = 1_699_999_200_000;
 /// A server; it is stopped, and has to stop well, when this is dropped.
 pub(crate) struct TestNode {
     pub(crate) client: HttpClient,
-    pub(crate) clock: Arc<ManualClock>,
     runtime: Runtime,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<()>>,
@@ -43,7 +42,7 @@ impl TestNode {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.unwrap();
-        let starting = Node::start(flags, Arc::new(SimDisk::new()), Arc::clone(&clock) as _);
+        let starting = Node::start(flags, Arc::new(SimDisk::new()), clock);
         let mut node = runtime.block_on(starting).unwrap();
         let client = HttpClient::new(format!("http://{}", node.local_address()));
         let (stop, stopped) = oneshot::channel();
@@ -54,7 +53,7 @@ impl TestNode {
             }
             node.stop().await.unwrap();
         });
-        TestNode { client, clock, runtime, stop: Some(stop), task: Some(task) }
+        TestNode { client, runtime, stop: Some(stop), task: Some(task) }
     }
 
     /// Writes samples of one series and sees them stored.

@@ -52,7 +52,7 @@ impl Process {
 
     #[track_caller]
     pub(crate) fn wait_ready(&mut self, client: &HttpClient, path: &str) {
-        poll(&format!("{} answers {path}", self.name), Duration::from_secs(60), || {
+        poll(&format!("{} answers {path}", self.name), Duration::from_mins(1), || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("{} ended with {status}:\n{}", self.name, self.output());
             }
