@@ -16,6 +16,10 @@ use crate::series::Labels;
 
 /// How many instants are read from the store at a time.
 const CHUNK_INSTANTS: i64 = 2_048;
+/// How many instants of history are read at their own step when a rule is loaded, and how many at
+/// most of what lies before.
+const NEAR_INSTANTS: i64 = 2_880;
+const FAR_INSTANTS_MAX: i64 = 20_160;
 /// For how many of the latest missed instants conditions are brought up to date too.
 const REMEMBERED_INSTANTS: i64 = 240;
 /// For how long the state of a series that is gone is kept.
@@ -147,19 +151,31 @@ impl Watch {
     }
 
     /// Feeds the learners every instant before `at_ms` that they have not seen, from the store: at
-    /// first all of the history that they use, later what was missed or lies between evaluations.
+    /// first all of the history that they use, its far part in larger strides, later what was missed
+    /// or lies between evaluations.
     fn catch_up(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
         for (step_ms, history_ms) in self.feeds.steps() {
             let oldest_ms = self.schedule.first_on_grid(at_ms - history_ms, step_ms);
             let fed_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
             let mut start_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
+            let far_strides = (history_ms / step_ms + FAR_INSTANTS_MAX - 1) / FAR_INSTANTS_MAX;
+            let near_from_ms = match fed_ms {
+                Some(_) => start_ms,
+                None => at_ms - NEAR_INSTANTS * step_ms,
+            };
+            let remember_from_ms = at_ms - REMEMBERED_INSTANTS * step_ms;
             while start_ms < at_ms {
-                let last_ms = start_ms + (CHUNK_INSTANTS - 1) * step_ms;
-                let end_ms = last_ms.min(start_ms + (at_ms - 1 - start_ms) / step_ms * step_ms);
-                let remember_from_ms = at_ms - REMEMBERED_INSTANTS * step_ms;
-                self.feed(ask, (start_ms, end_ms, step_ms), remember_from_ms)?;
+                let (stride_ms, until_ms) = if start_ms < near_from_ms {
+                    (step_ms * far_strides, near_from_ms)
+                } else {
+                    (step_ms, at_ms)
+                };
+                let last_ms = start_ms + (CHUNK_INSTANTS - 1) * stride_ms;
+                let end_ms =
+                    last_ms.min(start_ms + (until_ms - 1 - start_ms) / stride_ms * stride_ms);
+                self.feed(ask, step_ms, (start_ms, end_ms, stride_ms), remember_from_ms)?;
                 self.fed.insert(step_ms, end_ms);
-                start_ms = end_ms + step_ms;
+                start_ms = end_ms + stride_ms;
             }
         }
         Ok(())
@@ -168,10 +184,10 @@ impl Watch {
     fn feed(
         &mut self,
         ask: Ask<'_>,
+        step_ms: i64,
         times: (i64, i64, i64),
         remember_from_ms: i64,
     ) -> Result<(), EvalError> {
-        let step_ms = times.2;
         let tracks = ask.tracks("signal", &self.program.signal, times)?;
         let limits = match &self.program.limit {
             Some(Limit::Moving(expr)) if self.feeds.uses_moving_limit(step_ms) => {

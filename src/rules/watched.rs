@@ -5,8 +5,7 @@ use super::memory::Memory;
 use super::program::{CrossingPlan, Limit, NormalPlan, Program, Test};
 use crate::learn::{Baseline, Calendar, Crossing, Outlook, Verdict, default_threshold};
 
-/// The most learning instants that are fed from the store at once: a week of half minutes, two of
-/// minutes.
+/// The most learning instants that a baseline is fed from the store: two weeks of minutes.
 const INSTANTS_MAX: i64 = 20_160;
 /// How many buckets of history a forecast uses at most.
 const BUCKETS_MAX: i64 = 4_032;
@@ -62,10 +61,7 @@ impl Feeds {
                     _ => None,
                 }),
                 step_ms,
-                history_ms: plan
-                    .history_ms
-                    .min(buckets_ms)
-                    .min(INSTANTS_MAX.saturating_mul(step_ms)),
+                history_ms: plan.history_ms.min(buckets_ms),
             }
         });
         Feeds {
@@ -200,11 +196,12 @@ fn normal_step_ms(every_ms: i64) -> i64 {
     every_ms.saturating_mul(times.max(1))
 }
 
-/// A part of `every_ms` that is fine enough for a forecast over `within_ms`: a 48th of it, between
-/// a second and a minute, so that a rule that is evaluated each minute knows a fast drain soon. The
-/// instants between evaluations are read from the store.
+/// A part of `every_ms` that is fine enough for a forecast over `within_ms`: a 48th of it, from a
+/// second to ten, so that a rule that is evaluated each minute knows a fast drain soon; a minute
+/// for what ends in days. The instants between evaluations are read from the store.
 fn crossing_step_ms(every_ms: i64, within_ms: i64) -> i64 {
-    let wanted_ms = (within_ms / 48).clamp(1_000, MINUTE_MS);
+    let coarsest_ms = if within_ms <= 12 * HOUR_MS { 10_000 } else { MINUTE_MS };
+    let wanted_ms = (within_ms / 48).clamp(1_000, coarsest_ms);
     if every_ms <= wanted_ms {
         return every_ms;
     }
@@ -236,9 +233,10 @@ mod tests {
         for (every_ms, within_ms, expected) in [
             (1_000, 600_000, 1_000),
             (15_000, 600_000, 7_500),
-            (60_000, 600_000, 12_000),
-            (60_000, 12 * HOUR_MS, 60_000),
-            (300_000, 12 * HOUR_MS, 60_000),
+            (60_000, 600_000, 10_000),
+            (60_000, 12 * HOUR_MS, 10_000),
+            (300_000, 12 * HOUR_MS, 10_000),
+            (300_000, 13 * HOUR_MS, 60_000),
             (60_000, 1_000, 1_000),
             (61_001, 1_000, 61_001),
         ] {

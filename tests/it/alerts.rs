@@ -1,23 +1,16 @@
 //! The way of an alert: from stored samples to an Alertmanager.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use std::path::PathBuf;
-
-use forewarn::alerts::{
-    AlertState, AlertmanagerTarget, Manager, ManagerOptions, NotifiableAlert, Notifier, RuleKind,
-    Sink,
-};
-use forewarn::env::{Clock, Disk, ManualClock, SimDisk, SystemClock};
-use forewarn::promql::{self, Engine, EngineOptions, QueryValue};
-use forewarn::rules::{self, LoadOptions, LocalEvaluator, RuleSource};
+use forewarn::alerts::{AlertState, AlertmanagerTarget, NotifiableAlert, Notifier, RuleKind};
+use forewarn::env::{Clock, Disk, SimDisk, SystemClock};
 use forewarn::series::{Labels, format_rfc3339};
-use forewarn::store::Store;
 use hyper::StatusCode;
-use parking_lot::Mutex;
 
 use crate::support::alertmanager::FakeAlertmanager;
+use crate::support::world::{MINUTE, SECOND, START, World, ear, manager_over, parse};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -176,11 +169,6 @@ async fn a_reload_keeps_the_queues_of_those_that_stay() {
     assert_eq!(notifier.status()[0].sent, 2);
 }
 
-const SECOND: i64 = 1_000;
-const MINUTE: i64 = 60 * SECOND;
-/// A whole minute.
-const START: i64 = 1_700_000_040_000;
-
 const DOWN_PROMETHEUS: &str = "
 groups:
 - name: availability
@@ -206,70 +194,12 @@ rule InstanceDown {
 }
 "#;
 
-/// A server without sockets: store, rules and alerts on a clock that the test moves.
-struct World {
-    clock: Arc<ManualClock>,
-    store: Store,
-    manager: Manager,
-    sent: Arc<Mutex<Vec<NotifiableAlert>>>,
-}
-
-fn options() -> ManagerOptions {
-    ManagerOptions {
-        external_url: "http://forewarn.example".to_owned(),
-        external_labels: Labels::from_pairs([("region", "eu")]),
-        ..ManagerOptions::default()
-    }
-}
-
-fn parse(files: &[(&str, &str)]) -> Vec<rules::GroupSpec> {
-    let source = |(name, text): &(&str, &str)| RuleSource {
-        name: (*name).to_owned(),
-        text: (*text).to_owned(),
-    };
-    let sources: Vec<_> = files.iter().map(source).collect();
-    let options = LoadOptions { check_template: |_, _| Ok(()), default_interval_ms: MINUTE };
-    let (groups, diagnostics) = rules::load(&sources, &options);
-    let rendered: Vec<_> = diagnostics.iter().map(|found| found.render(&sources)).collect();
-    assert!(rendered.is_empty(), "{}", rendered.join("\n"));
-    groups
-}
-
-fn manager_over(store: &Store, clock: &Arc<ManualClock>, sink: Sink) -> Manager {
-    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let engine = Engine::new(EngineOptions::default(), Arc::clone(&clock));
-    let evaluator = Arc::new(LocalEvaluator::new(store.clone(), engine));
-    Manager::new(options(), evaluator, store.clone(), clock, sink)
-}
-
-fn ear(sent: &Arc<Mutex<Vec<NotifiableAlert>>>) -> Sink {
-    let sent = Arc::clone(sent);
-    Box::new(move |alerts| sent.lock().extend(alerts))
-}
-
 impl World {
-    fn new(files: &[(&str, &str)]) -> World {
-        let clock = Arc::new(ManualClock::new(START));
-        let store = Store::in_memory(Arc::clone(&clock) as _);
-        let sent = Arc::new(Mutex::new(Vec::new()));
-        let mut manager = manager_over(&store, &clock, ear(&sent));
-        manager.load(parse(files), START);
-        World { clock, store, manager, sent }
-    }
-
     /// Stores a sample of `up` for two instances; `db2` is always up.
-    fn up(&mut self, value: f64) {
-        let now_ms = self.clock.now_ms();
-        let mut appender = self.store.appender();
-        let mut transaction = appender.begin();
+    fn up(&self, value: f64) {
         for (instance, value) in [("db1", value), ("db2", 1.0)] {
-            let labels =
-                Labels::from_pairs([("__name__", "up"), ("instance", instance), ("job", "db")]);
-            let series = transaction.series(None, &labels);
-            transaction.sample(series, now_ms, value, 0);
+            self.write(&[("__name__", "up"), ("instance", instance), ("job", "db")], value);
         }
-        let committed = transaction.commit().unwrap();
-        assert!(committed.refused.is_empty(), "{:?}", committed.refused);
     }
 
     /// Lets time pass in steps of ten seconds; `db1` has this value throughout.
@@ -280,23 +210,6 @@ impl World {
             self.up(value);
             self.manager.evaluate_due(self.clock.now_ms());
         }
-    }
-
-    fn query(&self, text: &str) -> Vec<String> {
-        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
-        let engine = Engine::new(EngineOptions::default(), clock);
-        let expr = promql::parse(text).unwrap();
-        let result = engine.instant(
-            &self.store.snapshot(),
-            &expr,
-            self.clock.now_ms(),
-            &promql::QueryOptions::default(),
-        );
-        let QueryValue::Vector(elements) = result.unwrap().value else { panic!("no vector") };
-        let shown = |element: &promql::VectorElement| {
-            format!("{} {}", element.labels, element.value.as_float().unwrap())
-        };
-        elements.iter().map(shown).collect()
     }
 
     /// Takes what was sent since the last time, one line each, times in seconds since START.

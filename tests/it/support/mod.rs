@@ -4,3 +4,4 @@ pub(crate) mod alertmanager;
 pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod process;
+pub(crate) mod world;
