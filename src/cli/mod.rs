@@ -11,6 +11,7 @@
 //! Absent on purpose: what the subcommands do. They put rooms together; the rooms do the work.
 
 pub mod check;
+pub mod demo;
 pub mod node;
 pub mod serve;
 mod tasks;
@@ -18,6 +19,8 @@ pub mod test;
 
 use std::error::Error;
 use std::process::ExitCode;
+
+use tracing::level_filters::LevelFilter;
 
 /// How a subcommand ended; an error is printed with its sources, and the exit code is 1.
 pub type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
@@ -34,6 +37,8 @@ pub struct Cli {
 enum Command {
     /// Receive samples, evaluate rules, answer queries.
     Serve(Box<serve::Args>),
+    /// Watch it warn, on two weeks of made-up data.
+    Demo(demo::Args),
     /// Check rule files.
     Check(check::Args),
     /// Run PromQL test scripts.
@@ -45,10 +50,25 @@ impl Cli {
     pub fn run(&self) -> Outcome {
         match &self.command {
             Command::Serve(args) => serve::run(args),
+            Command::Demo(args) => demo::run(args),
             Command::Check(args) => check::run(args),
             Command::Test(args) => test::run(args),
         }
     }
+}
+
+/// Logs from `least` on go to stderr; `FOREWARN_LOG` chooses what (`debug`, `forewarn::store=trace`).
+fn init_logs(least: LevelFilter) {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(least.into())
+        .with_env_var("FOREWARN_LOG")
+        .from_env_lossy();
+    // A second initialisation, as in tests, changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
 }
 
 /// Returns the text of an error and of what caused it.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::check::check_template;
 use super::tasks::{self, Change, Task};
-use crate::alerts::{Manager, ManagerOptions, Notifier};
+use crate::alerts::{Manager, ManagerOptions, Notifier, RulesView};
 use crate::api::{App, BindError, Command, Control, HttpCounters, ReloadState, Server};
 use crate::config::{Config, ConfigError, Flags};
 use crate::env::{Clock, Disk};
@@ -43,6 +43,11 @@ pub enum End {
     /// A part ended that never should.
     Broken(&'static str),
 }
+
+/// The node is about to end, and does not evaluate any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the server is stopping")]
+pub(super) struct Stopping;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +172,41 @@ impl Node {
     pub fn reload(&self) {
         let reloader = Arc::clone(&self.reloader);
         tokio::task::spawn_blocking(move || reloader.reload());
+    }
+
+    /// As [`Node::reload`], and returns once the change is in force.
+    pub(super) async fn reload_now(&self) -> Result<(), String> {
+        let reloader = Arc::clone(&self.reloader);
+        let reloaded = tokio::task::spawn_blocking(move || reloader.reload()).await;
+        reloaded.unwrap_or_else(|panicked| Err(panicked.to_string()))
+    }
+
+    /// Returns the rules and alerts once everything that was due until `now_ms` is evaluated, each
+    /// group at its own instants.
+    pub(super) async fn evaluated(&self, now_ms: i64) -> Result<Arc<RulesView>, Stopping> {
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        let change: Change = Box::new(move |manager| {
+            while let Some(due_ms) = manager.next_due().filter(|due_ms| *due_ms <= now_ms) {
+                manager.evaluate_due(due_ms);
+            }
+            let _ = done.send(());
+        });
+        let changes = self.reloader.changes.clone();
+        let sent = tokio::task::spawn_blocking(move || changes.send(change).is_ok()).await;
+        match (sent, is_done.await) {
+            (Ok(true), Ok(())) => Ok(self.app.rules.load_full()),
+            _ => Err(Stopping),
+        }
+    }
+
+    /// Returns what queries are evaluated with.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.app.engine
+    }
+
+    /// Returns the store.
+    pub(super) fn store(&self) -> &Store {
+        &self.app.store
     }
 
     /// Finishes what is under way, sends what is to be sent, and closes the store.

@@ -17,9 +17,15 @@ pub struct Args {
 
 /// Serves until a signal, or `/-/quit`, ends it.
 pub fn run(args: &Args) -> Outcome {
-    init_logs();
+    super::init_logs(tracing::level_filters::LevelFilter::INFO);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(args.flags.clone()))
+}
+
+/// Serves until a signal or a client ends it, or a part breaks; returns with which exit code.
+pub(super) async fn until_the_end(node: &mut Node) -> std::io::Result<ExitCode> {
+    let clean = wait(node, &mut Signals::new()?).await;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn serve(flags: Flags) -> Outcome {
@@ -71,20 +77,6 @@ async fn wait(node: &mut Node, signals: &mut Signals) -> bool {
             },
         }
     }
-}
-
-/// Logs go to stderr; `FOREWARN_LOG` chooses what (`debug`, `forewarn::store=trace`).
-fn init_logs() {
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
-        .with_env_var("FOREWARN_LOG")
-        .from_env_lossy();
-    // A second initialisation, as in tests, changes nothing.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
 }
 
 /// The signals that mean something.

@@ -126,6 +126,35 @@ fn a_usual_week_is_silent_and_incidents_are_found() {
 }
 
 #[test]
+fn trouble_does_not_become_normal_while_it_lasts() {
+    let mut rng = fastrand::Rng::with_seed(21);
+    let mut run = Run::new(Season::HourOfWeek, 5 * MINUTE_MS);
+    run.feed(15 * DAY_MS, |at| busy(at) + 4.0 * noise(&mut rng));
+    // Worse and worse, for six hours.
+    let start_ms = run.now_ms;
+    run.feed(6 * 60 * MINUTE_MS, |at| {
+        busy(at) * (1.0 + 8.0 * (at - start_ms) as f64 / DAY_MS as f64) + 4.0 * noise(&mut rng)
+    });
+    let first_ms = run.outside.first().map(|(at_ms, _)| at_ms - start_ms);
+    assert!(first_ms.is_some_and(|after_ms| after_ms < 3 * 60 * MINUTE_MS), "{first_ms:?}");
+    let (last_ms, last) = run.outside.last().unwrap();
+    assert!(run.now_ms - last_ms < 15 * MINUTE_MS, "{last:?}");
+    assert!((last.expected / busy(*last_ms) - 1.0).abs() < 0.25, "{last:?}");
+}
+
+#[test]
+fn a_level_that_lasts_half_a_day_is_accepted() {
+    let mut rng = fastrand::Rng::with_seed(22);
+    let mut run = Run::new(Season::HourOfDay, 5 * MINUTE_MS);
+    run.feed(10 * DAY_MS, |_| 100.0 + noise(&mut rng));
+    run.feed(11 * 60 * MINUTE_MS, |_| 140.0 + noise(&mut rng));
+    assert!(run.outside.len() > 60, "{}", run.outside.len());
+    run.feed(2 * 60 * MINUTE_MS, |_| 140.0 + noise(&mut rng));
+    run.feed(DAY_MS, |_| 140.0 + noise(&mut rng));
+    assert_eq!(run.pages(), 0, "{:?}", run.outside.first());
+}
+
+#[test]
 fn a_constant_series_never_pages_on_less_than_a_percent() {
     for level in [1.0, 1e-300, 1e300, -7.0, 4096.0] {
         for change in [0.009, -0.009] {

@@ -4,6 +4,9 @@ use super::tail::{ParetoTail, PeakTail};
 use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
+/// A residual counts for at most this many everyday sizes in a mean over samples.
+const LOOK_MAX: f64 = 30.0;
+
 /// What a channel looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -57,6 +60,11 @@ impl Channel {
         }
     }
 
+    /// Returns the mean residual that the channel looks at.
+    pub(super) fn drift(&self) -> f64 {
+        self.drift
+    }
+
     pub(super) fn forget_drift(&mut self) {
         self.drift = 0.0;
     }
@@ -73,7 +81,7 @@ impl Channel {
         if self.kind == Kind::Sudden {
             return residual - bias;
         }
-        let edge = 8.0 * base.max(self.unit(moment));
+        let edge = LOOK_MAX * base.max(self.unit(moment));
         let gain = -libm::expm1(-moment.tempo.elapsed / self.kind.tau());
         self.drift + gain * (residual.clamp(-edge, edge) - self.drift)
     }
@@ -117,8 +125,10 @@ impl Channel {
             self.pareto.learn(z, tempo.samples);
         }
         let (z_above, z_below) = if residual > 0.0 { (z, 0.0) } else { (0.0, z) };
-        self.above.learn(z_above, tempo.elapsed, cluster, days_28);
-        self.below.learn(z_below, tempo.elapsed, cluster, days_28);
+        // However long an incident lasts, it is one event.
+        let aged = if tempo.pace < 1.0 { 0.0 } else { tempo.elapsed };
+        self.above.learn(z_above, aged, cluster, days_28);
+        self.below.learn(z_below, aged, cluster, days_28);
 
         let look = self.look(moment, residual, bias, base);
         if self.kind != Kind::Sudden {

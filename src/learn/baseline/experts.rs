@@ -47,12 +47,14 @@ pub(super) struct Tempo {
     pub(super) samples: f64,
     /// The size below which nothing matters.
     pub(super) floor: f64,
+    /// The share of everyday learning that this sample is worth; less than 1 in an incident.
+    pub(super) pace: f64,
 }
 
 impl Tempo {
     /// Returns the gain of an exponential mean of `tau` samples, that of a plain mean at first.
     pub(super) fn gain(&self, tau: f64) -> f64 {
-        (-libm::expm1(-self.elapsed / tau)).max(1.0 / self.samples)
+        self.pace * (-libm::expm1(-self.elapsed / tau)).max(1.0 / self.samples)
     }
 }
 
@@ -144,7 +146,7 @@ impl Experts {
                 } else {
                     12.0 * self.errors[k].max(tempo.floor)
                 };
-                self.errors[k] += gain * (off(k, limit).abs() - self.errors[k]);
+                self.errors[k] += tempo.pace * gain * (off(k, limit).abs() - self.errors[k]);
             }
         }
 
@@ -167,6 +169,20 @@ impl Experts {
             let shape = (x - level_before).clamp(-limit, limit) - self.day.at(tempo.week_ms);
             self.day.learn(tempo, shape);
             (self.day_offset, self.week_offset) = (self.level, self.level);
+        }
+    }
+
+    /// Returns the everyday error of what is expected.
+    pub(super) fn error(&self) -> f64 {
+        let known = self.errors.iter().zip(self.seen).filter(|(_, seen)| *seen >= 60.0);
+        known.map(|(error, _)| *error).fold(self.errors[0], f64::min)
+    }
+
+    /// Moves everything that is expected by so much: a new level is accepted.
+    pub(super) fn shift(&mut self, by: f64) {
+        for level in [&mut self.level, &mut self.quick, &mut self.day_offset, &mut self.week_offset]
+        {
+            *level += by;
         }
     }
 
@@ -240,7 +256,7 @@ impl<const N: usize> Profile<N> {
         for (bucket, weight) in [(first, 1.0 - weight), (second, weight)] {
             if weight > 0.0 {
                 self.visits[bucket] += weight;
-                let gain = weight / self.visits[bucket].clamp(weight, most);
+                let gain = tempo.pace * weight / self.visits[bucket].clamp(weight, most);
                 self.values[bucket] += gain * off;
             }
         }

@@ -3,10 +3,12 @@
 //! In this order: [`experts`] say what is expected at a time; three channels look at the residual
 //! (the sudden change, and drifts over about 6 and 48 samples), each with its everyday [`spread`];
 //! the [`tail`]s say how rare a residual of that size is; their mixture is the surprise, and the
-//! band is where the surprise meets the threshold.
+//! band is where the surprise meets the threshold. During an [`incident`] all learning is slow, so
+//! that trouble does not become normal while it lasts.
 
 mod channel;
 mod experts;
+mod incident;
 mod spread;
 mod tail;
 
@@ -14,6 +16,7 @@ use super::state::{Fields, Reader, Writer};
 use super::{Calendar, RestoreError, Season};
 use channel::{Channel, Kind};
 use experts::{Expected, Experts, Tempo};
+use incident::Incident;
 
 /// What a baseline says of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,10 +60,10 @@ pub enum Phase {
     Week,
 }
 
-/// Returns the surprise threshold T that is used where nothing else is asked: 2.8 at a sample a
+/// Returns the surprise threshold T that is used where nothing else is asked: 2.9 at a sample a
 /// minute, 0.3 lower for each factor of ten in the step.
 pub fn default_threshold(step_ms: i64) -> f64 {
-    2.8 - 0.3 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
+    2.9 - 0.3 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
 }
 
 /// Learns what is normal for one series and judges its values.
@@ -100,10 +103,11 @@ pub struct Baseline {
     channels: [Channel; 3],
     /// The three mixtures before, the latest first.
     history: [f64; 3],
+    incident: Incident,
 }
 
 const MAGIC: [u8; 4] = *b"FWBL";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: i64 = 10;
 const DAY_MS: f64 = 86_400_000.0;
@@ -141,6 +145,7 @@ impl Baseline {
             visits: [0.0; HOURS],
             channels: Kind::ALL.map(Channel::new),
             history: [0.0; 3],
+            incident: Incident::default(),
         }
     }
 
@@ -198,9 +203,16 @@ impl Baseline {
         }
         self.keep_time(time_ms);
         self.keep_size(value);
-        let moment = self.moment(time_ms);
+        let mut moment = self.moment(time_ms);
         self.keep_phase(moment.expected.phase);
-        let residual = value - moment.expected.value;
+        let mut residual = value - moment.expected.value;
+        if self.samples > COLD_SAMPLES {
+            if self.keep_incident(&moment, residual) {
+                moment = self.moment(time_ms);
+                residual = value - moment.expected.value;
+            }
+            moment.tempo.pace = self.incident.pace();
+        }
         if self.samples > 1 {
             self.learn_residual(&moment, residual);
         }
@@ -264,7 +276,23 @@ impl Baseline {
         io.f64s(&mut self.shapes)?;
         io.f64s(&mut self.visits)?;
         self.channels.iter_mut().try_for_each(|channel| channel.fields(io))?;
-        io.f64s(&mut self.history)
+        io.f64s(&mut self.history)?;
+        self.incident.fields(io)
+    }
+
+    /// Follows whether this is an incident. Returns whether one lasted for so long that its level
+    /// is accepted, which moves what is expected.
+    fn keep_incident(&mut self, moment: &Moment, residual: f64) -> bool {
+        let error = self.experts.error().max(moment.tempo.floor);
+        let is_off = residual.abs() > 6.0 * error || self.z(moment, residual)[0] > 4.0;
+        let accepted = self.incident.learn(is_off, &moment.tempo);
+        if accepted {
+            let lasting = &self.channels[2];
+            self.experts.shift(lasting.drift());
+            self.bias = 0.0;
+            self.channels.iter_mut().for_each(Channel::forget_drift);
+        }
+        accepted
     }
 
     fn is_long_gap(&self, time_ms: i64) -> bool {
@@ -336,6 +364,7 @@ impl Baseline {
             elapsed: (gap_ms / step_ms).clamp(0.0, ELAPSED_MAX),
             samples: self.samples.max(1) as f64,
             floor,
+            pace: 1.0,
         };
         let late_ms = (gap_ms - self.step_ms).max(0.0);
         let expected = self.experts.expect(self.season, week_ms, late_ms, day, floor);
