@@ -2,14 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use forewarn::ingest::proto::{v1, v2};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::support::http::encode;
+use super::support::http::{HttpClient, encode};
 use super::support::node::{NOW_MS, TestNode, snappy};
-use super::support::process::{Process, free_port};
+use super::support::process::{Process, free_port, poll};
 
 const S: i64 = 1000;
 const MIN: i64 = 60 * S;
@@ -630,4 +631,55 @@ fn a_command_line_that_cannot_be_served_is_refused_with_the_reason() {
     assert!(refused("--web.lisen-address=x").contains("--web.listen-address"));
     assert!(refused("--enable-feature=nonsense").contains("nonsense"));
     assert!(refused("--config.file=/no/such.yml").contains("/no/such.yml"));
+}
+
+#[test]
+fn a_broken_rule_file_is_refused_with_its_place_and_the_old_rules_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "test input")]
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("forewarn.yml", "rule_files: [a.rules]\n");
+    write("a.rules", "rule Down { signal up  page when value < 1 for 5m }\n");
+    let config = format!("--config.file={}", dir.path().join("forewarn.yml").display());
+    let port = free_port();
+    let mut server = Process::forewarn(dir.path(), port, &[&config, "--web.enable-lifecycle"]);
+    let client = HttpClient::new(format!("http://127.0.0.1:{port}"));
+    let rules = || client.get("/api/v1/rules").unwrap().text();
+    let reload = || client.send(Method::POST, "/-/reload", &[], "").unwrap();
+    assert!(rules().contains("\"Down\""));
+
+    write("a.rules", "rule Down { signal up  page when valu < 1 for 5m }\n");
+    let answer = reload();
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().contains("a.rules:1:34"), "{}", answer.text());
+    assert!(rules().contains("\"Down\""), "{}", rules());
+    let metrics = client.get("/metrics").unwrap().text();
+    assert!(metrics.contains("prometheus_config_last_reload_successful 0"), "{metrics}");
+    assert!(server.output().contains("the old configuration stays"), "{}", server.output());
+
+    write("a.rules", "rule Up { signal up  note when value > 0 }\n");
+    server.signal("HUP");
+    poll("the signal has the rules loaded", Duration::from_secs(20), || {
+        rules().contains("\"Up\"").then_some(())
+    });
+    assert_eq!(reload().status, 200);
+    server.signal("TERM");
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn a_broken_rule_file_at_the_start_keeps_no_other_from_working() {
+    let dir = tempfile::tempdir().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "test input")]
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("forewarn.yml", "rule_files: ['*.rules']\nscrape_configs: [{job_name: x}]\n");
+    write("bad.rules", "rule Down { signal up  page when }\n");
+    write("good.rules", "rule Good { signal up  page when value < 1 }\n");
+    let config = format!("--config.file={}", dir.path().join("forewarn.yml").display());
+    let port = free_port();
+    let server = Process::forewarn(dir.path(), port, &[&config]);
+    let client = HttpClient::new(format!("http://127.0.0.1:{port}"));
+    assert!(client.get("/api/v1/rules").unwrap().text().contains("\"Good\""));
+    assert!(server.output().contains("bad.rules:1:"), "{}", server.output());
+    assert!(server.output().contains("scrape_configs"), "{}", server.output());
 }
