@@ -8,6 +8,10 @@ const SCHEMA_STORED_MAX: i32 = 8;
 /// The schemas that are accepted, beside that of custom buckets.
 const SCHEMAS: std::ops::RangeInclusive<i32> = -4..=52;
 
+/// No bucket is further out than this, so that differences of two are still numbers of 32 bits. At
+/// schema 8 floats end before 2^19.
+const INDEX_MAX: i64 = 1 << 30;
+
 /// Why a native histogram is none. Source: the native histogram specification, "Data model".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HistogramError {
@@ -205,9 +209,10 @@ fn check_spans(spans: &[Span], buckets: usize) -> Result<(), HistogramError> {
         if at > 0 && span.offset < 0 {
             return Err(HistogramError::NegativeOffset { span: at });
         }
-        end += i64::from(span.offset) + i64::from(span.len);
+        let start = end + i64::from(span.offset);
+        end = start + i64::from(span.len);
         len += u64::from(span.len);
-        if i32::try_from(end).is_err() {
+        if start.abs() > INDEX_MAX || end > INDEX_MAX {
             return Err(HistogramError::BucketIndex);
         }
     }
@@ -341,6 +346,8 @@ mod tests {
         };
         let stored = decode(&sent).unwrap();
         assert_eq!((stored.schema, stored.positive_buckets), (8, vec![2.0]));
+        let finest = Sent { schema: 52, ..sent };
+        assert_eq!(decode(&finest).unwrap().positive_buckets, [2.0]);
     }
 
     #[test]
@@ -372,6 +379,7 @@ mod tests {
         );
         refused(integer, |s| s.positive_spans[1].offset = -1, E::NegativeOffset { span: 1 });
         refused(integer, |s| s.positive_spans[0].offset = i32::MAX, E::BucketIndex);
+        refused(integer, |s| s.negative_spans[0].offset = i32::MIN, E::BucketIndex);
         refused(integer, |s| s.positive_deltas = vec![i64::MAX, 1], E::TooLarge);
         refused(integer, |s| s.positive_deltas = vec![i64::MAX, 0, 0], E::TooLarge);
         refused(integer, |s| s.custom_values = vec![1.0], E::UnexpectedBounds);

@@ -65,7 +65,7 @@ pub(super) fn spans_of(buckets: impl IntoIterator<Item = (i32, f64)>) -> (Vec<Sp
 
 /// Returns the bucket of a coarser schema that holds a bucket.
 pub(super) fn coarser_index(index: i32, from: i32, to: i32) -> i32 {
-    ((index - 1) >> (from - to)) + 1
+    (((i64::from(index) - 1) >> (from - to).min(63)) + 1) as i32
 }
 
 impl Histogram {

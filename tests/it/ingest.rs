@@ -453,6 +453,8 @@ fn many_errors_make_a_short_text() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut connection = Place::new().receiver.connection();
@@ -487,5 +489,16 @@ proptest! {
         let written = answer.written.unwrap();
         let stored: usize = place.floats().iter().map(|(_, floats)| floats.len()).sum();
         prop_assert_eq!(stored, written.samples);
+        // What was taken can be asked for too.
+        let counts = place.read(|points| {
+            let all = points.histograms.iter().map(|point| {
+                let compact = (*point.histogram).clone().compacted();
+                let sum = compact.plus(&point.histogram).map(|(sum, _)| sum.variance());
+                (compact.quantile(0.9), compact.fraction(0.0, 1.0), sum.is_ok())
+            });
+            all.count()
+        });
+        let stored: usize = counts.into_iter().map(|(_, count)| count).sum();
+        prop_assert_eq!(stored, written.histograms);
     }
 }
