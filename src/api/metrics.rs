@@ -102,6 +102,11 @@ fn store(app: &App, out: &mut Exposition) {
             status.refused_samples_total,
         ),
         (
+            "prometheus_api_remote_write_invalid_labels_samples_total",
+            "Samples refused since the start because the labels of their series are invalid.",
+            app.receiver.invalid_labels_samples_total(),
+        ),
+        (
             "prometheus_tsdb_wal_corruptions_total",
             "Damaged records and chunks met since the start.",
             status.corruptions_total,

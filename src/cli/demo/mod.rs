@@ -15,6 +15,7 @@ mod troubles;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -103,7 +104,10 @@ async fn demo(args: &Args) -> Outcome {
     }
     clock.run();
     invite(&node);
-    let ended = super::serve::until_the_end(&mut node).await?;
+    let ended = tokio::select! {
+        ended = super::serve::until_the_end(&mut node) => ended?,
+        failed = go_on(&mut fleet, &sender, clock.as_ref(), end_ms) => return Err(failed.into()),
+    };
     node.stop().await?;
     Ok(ended)
 }
@@ -156,6 +160,24 @@ async fn send_history(
         from_ms = to_ms;
     }
     Ok(())
+}
+
+/// Sends on, each minute; returns what ended it.
+async fn go_on(
+    fleet: &mut Fleet,
+    sender: &Sender,
+    clock: &DemoClock,
+    end_ms: i64,
+) -> sender::SendError {
+    let mut sent_ms = end_ms;
+    loop {
+        let wait_ms = (sent_ms + MINUTE_MS - clock.now_ms()).max(0);
+        tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
+        if let Err(error) = sender.send(&fleet.report(sent_ms, sent_ms + MINUTE_MS)).await {
+            return error;
+        }
+        sent_ms += MINUTE_MS;
+    }
 }
 
 /// A warning that was given, as it was when it came.
