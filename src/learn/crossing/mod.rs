@@ -12,7 +12,7 @@ mod turns;
 
 use self::record::Record;
 use self::trend::{Line, Trend};
-use self::turns::{Turn, Turns};
+use self::turns::{Precedents, Turn, Turns};
 use super::RestoreError;
 use super::state::{Fields, Reader, Writer};
 
@@ -96,7 +96,7 @@ pub struct Crossing {
 }
 
 const MAGIC: [u8; 4] = *b"FWCR";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 impl Crossing {
     /// Returns a learner that knows nothing, for one horizon; fed every `step_ms`.
@@ -261,9 +261,7 @@ struct Forecast {
     lines: [Option<Line>; SCALES],
     weights: [f64; SCALES],
     slope_per_s: f64,
-    /// Earlier rises at least this high, and how many of them reached the limit.
-    rises: usize,
-    crossings: usize,
+    precedents: Precedents,
     /// Probability that neither the trend ends nor the series turns back.
     goes_on: f64,
 }
@@ -288,26 +286,14 @@ impl Forecast {
         let slope_per_s: f64 =
             slopes.map(|(line, weight)| line.map_or(0.0, |line| weight * line.slope_per_s)).sum();
 
-        let rises = crossing.turns.peaks_from(value);
-        let crossings = crossing.turns.peaks_from(limit);
-        let survives = (crossings as f64 + 1.0) / (rises as f64 + 1.0);
+        let precedents = crossing.turns.precedents(value, limit);
         let horizon_s = crossing.horizon_s();
         let ahead_s = (limit - value) / slope_per_s;
         let ahead_s = if ahead_s > 0.0 { ahead_s.min(horizon_s) } else { horizon_s };
         let age_s = (crossing.turns.rising_s() - crossing.gap_s).max(0.0);
         let persists = age_s / (age_s + TREND_ENDS * ahead_s);
-        let goes_on = survives * persists;
-        Some(Forecast {
-            late_s,
-            value,
-            limit,
-            lines,
-            weights,
-            slope_per_s,
-            rises,
-            crossings,
-            goes_on,
-        })
+        let goes_on = precedents.share() * persists;
+        Some(Forecast { late_s, value, limit, lines, weights, slope_per_s, precedents, goes_on })
     }
 
     /// Returns the probability of a crossing within so many seconds.
@@ -360,10 +346,10 @@ impl Forecast {
         if self.slope_per_s * (self.limit - self.value) > 0.0 && minutes >= 1.0 {
             reasons.push(format!("on its way for {minutes:.0} minutes"));
         }
-        if self.rises > 0 {
-            let (rises, crossings) = (self.rises, self.crossings);
+        let Precedents { rises, crossings } = self.precedents;
+        if rises > 0 {
             reasons.push(format!(
-                "came this near {rises} times before, and reached it {crossings} times"
+                "came as far {rises} times before, and reached the limit {crossings} times"
             ));
         }
         reasons

@@ -21,10 +21,28 @@ pub(super) struct Turns {
     /// The extreme since the last turn, and since when.
     extreme: f64,
     extreme_age_s: f64,
-    /// Seconds since the last trough.
+    /// Seconds since the last trough, and its value.
     rising_s: f64,
+    trough: f64,
+    /// Where rises ended, and how long they were, in the signal's unit.
     peaks: [f64; PEAKS],
+    rises: [f64; PEAKS],
     count: i64,
+}
+
+/// What became of earlier rises that came as far as the present one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Precedents {
+    pub(super) rises: usize,
+    /// How many of them went on as far as the limit is.
+    pub(super) crossings: usize,
+}
+
+impl Precedents {
+    /// Returns the share that goes on; all where there are none to tell.
+    pub(super) fn share(self) -> f64 {
+        (self.crossings as f64 + 1.0) / (self.rises as f64 + 1.0)
+    }
 }
 
 /// What a value does to the way up.
@@ -48,7 +66,9 @@ impl Turns {
             extreme: f64::INFINITY,
             extreme_age_s: 0.0,
             rising_s: 0.0,
+            trough: f64::INFINITY,
             peaks: [0.0; PEAKS],
+            rises: [0.0; PEAKS],
             count: 0,
         }
     }
@@ -76,10 +96,12 @@ impl Turns {
             (self.extreme, self.extreme_age_s) = (value, 0.0);
         } else if (value - self.extreme).abs() > turn && self.steps >= 10.0 {
             if self.is_rising {
-                self.peaks[self.count as usize % PEAKS] = self.extreme;
+                let at = self.count as usize % PEAKS;
+                self.peaks[at] = self.extreme;
+                self.rises[at] = self.extreme - self.trough;
                 self.count += 1;
             } else {
-                self.rising_s = self.extreme_age_s;
+                (self.rising_s, self.trough) = (self.extreme_age_s, self.extreme);
             }
             self.is_rising = !self.is_rising;
             (self.extreme, self.extreme_age_s) = (value, 0.0);
@@ -96,10 +118,18 @@ impl Turns {
         if self.is_rising { self.rising_s } else { self.extreme_age_s }
     }
 
-    /// Returns how many of the remembered peaks were at least this high.
-    pub(super) fn peaks_from(&self, value: f64) -> usize {
+    /// Returns what speaks more against reaching the limit: that earlier rises ended at a height
+    /// before it, or that they were not as long as this one would have to be.
+    pub(super) fn precedents(&self, value: f64, limit: f64) -> Precedents {
         let known = (self.count as usize).min(PEAKS);
-        self.peaks[..known].iter().filter(|peak| **peak >= value).count()
+        let of = |ends: &[f64], here: f64, there: f64| {
+            let from = |bound: f64| ends[..known].iter().filter(|end| **end >= bound).count();
+            Precedents { rises: from(here), crossings: from(there) }
+        };
+        let trough = if self.is_rising { self.trough } else { self.extreme };
+        let by_height = of(&self.peaks, value, limit);
+        let by_length = of(&self.rises, value - trough, limit - trough);
+        if by_height.share() <= by_length.share() { by_height } else { by_length }
     }
 
     pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
@@ -113,7 +143,9 @@ impl Turns {
         io.f64(&mut self.extreme)?;
         io.f64(&mut self.extreme_age_s)?;
         io.f64(&mut self.rising_s)?;
+        io.f64(&mut self.trough)?;
         io.f64s(&mut self.peaks)?;
+        io.f64s(&mut self.rises)?;
         io.i64(&mut self.count)
     }
 }
