@@ -47,6 +47,9 @@ const QUERIES: [&str; 20] = [
     "sum without (cpu) (node_cpu_seconds_total) > bool 1 unless node_load1",
 ];
 
+/// How far back the queries' ranges and offsets reach from that instant, s.
+const RANGES_S: [i64; 5] = [0, 5, 10, 20, 30];
+
 struct Peers {
     prometheus: PathBuf,
     alertmanager: PathBuf,
@@ -196,11 +199,17 @@ fn same_answers(ours: &HttpClient, theirs: &HttpClient) {
     poll("Prometheus has 35 scrapes", Duration::from_mins(2), || {
         scraped(theirs, enough).filter(|scrapes| *scrapes >= 35.0)
     });
-    let newest = scraped(theirs, "max(timestamp(up))").unwrap();
-    poll("remote write has caught up", Duration::from_mins(1), || {
-        scraped(ours, "min(timestamp(up))").filter(|time| *time > newest + 1.0)
+    let sampled = sample_times(theirs);
+    let newest_ms = *sampled.last().unwrap();
+    poll("remote write has caught up", Duration::from_secs(60), || {
+        let newest_s = newest_ms as f64 / 1000.0;
+        scraped(ours, "min(timestamp(up))").filter(|time| *time > newest_s + 1.0)
     });
-    let time = format!("{:.3}", newest + 0.0005);
+    // This Prometheus takes ranges as closed on the left: none may begin at a sample.
+    let begins_at_sample =
+        |time_ms: &i64| RANGES_S.iter().any(|s| sampled.contains(&(time_ms - s * 1000)));
+    let time_ms = (newest_ms + 1..).find(|time_ms| !begins_at_sample(time_ms)).unwrap();
+    let time = format!("{:.3}", time_ms as f64 / 1000.0);
     let mut differences = Vec::new();
     for query in QUERIES {
         let parameters = [("query", query), ("time", &time)];
@@ -216,6 +225,17 @@ fn same_answers(ours: &HttpClient, theirs: &HttpClient) {
         assert!(!nothing, "the query compares nothing: {query}");
     }
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
+}
+
+/// When the targets were scraped during the last minutes, ms, sorted.
+fn sample_times(server: &HttpClient) -> Vec<i64> {
+    let answer = server.get_with("/api/v1/query", &[("query", "up[5m]")]).unwrap().json();
+    let series = answer["data"]["result"].as_array().unwrap().iter();
+    let values = series.flat_map(|series| series["values"].as_array().unwrap());
+    let ms = |value: &serde_json::Value| (value[0].as_f64().unwrap() * 1000.0).round() as i64;
+    let mut times: Vec<i64> = values.map(ms).collect();
+    times.sort_unstable();
+    times
 }
 
 fn vector(answer: &serde_json::Value) -> BTreeMap<String, f64> {
