@@ -201,14 +201,15 @@ fn same_answers(ours: &HttpClient, theirs: &HttpClient) {
     });
     let sampled = sample_times(theirs);
     let newest_ms = *sampled.last().unwrap();
-    poll("remote write has caught up", Duration::from_secs(60), || {
+    poll("remote write has caught up", Duration::from_mins(1), || {
         let newest_s = newest_ms as f64 / 1000.0;
         scraped(ours, "min(timestamp(up))").filter(|time| *time > newest_s + 1.0)
     });
     // This Prometheus takes ranges as closed on the left: none may begin at a sample.
     let begins_at_sample =
         |time_ms: &i64| RANGES_S.iter().any(|s| sampled.contains(&(time_ms - s * 1000)));
-    let time_ms = (newest_ms + 1..).find(|time_ms| !begins_at_sample(time_ms)).unwrap();
+    let time_ms =
+        (newest_ms + 1..newest_ms + 1_000).find(|time_ms| !begins_at_sample(time_ms)).unwrap();
     let time = format!("{:.3}", time_ms as f64 / 1000.0);
     let mut differences = Vec::new();
     for query in QUERIES {
