@@ -160,7 +160,9 @@ impl Crossing {
         for trend in &mut self.trends {
             trend.learn(elapsed_s, value);
         }
-        self.record.learn(elapsed_s, value, &self.lines());
+        if self.record.pass(elapsed_s) {
+            self.record.learn(value, &self.lines());
+        }
         self.last = value;
         self.points += 1;
     }

@@ -53,13 +53,17 @@ impl Record {
         (self.count, self.since_s) = (0, 0.0);
     }
 
+    /// Lets time pass; returns whether it is time to [`Record::learn`].
+    pub(super) fn pass(&mut self, elapsed_s: f64) -> bool {
+        self.since_s += elapsed_s;
+        self.count == 0 || self.since_s >= self.every_s
+    }
+
     /// Takes note of the lines of this moment, and of how earlier ones met the value. A scale
     /// without a line has `None`.
-    pub(super) fn learn(&mut self, elapsed_s: f64, value: f64, lines: &[Option<Line>; SCALES]) {
-        self.since_s += elapsed_s;
-        self.kept.iter_mut().for_each(|kept| kept.age_s += elapsed_s);
-        if self.count > 0 && self.since_s < self.every_s {
-            return;
+    pub(super) fn learn(&mut self, value: f64, lines: &[Option<Line>; SCALES]) {
+        for kept in &mut self.kept {
+            kept.age_s += self.since_s;
         }
         self.since_s = 0.0;
         for (age, errors) in AGES.into_iter().zip(&mut self.errors) {
