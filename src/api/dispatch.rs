@@ -14,6 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::task::JoinError;
 
+use super::app::App;
 use super::error::ApiError;
 use super::request::Call;
 use super::response::Reply;
@@ -38,8 +39,10 @@ pub(super) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let taken = front.clock.elapsed().saturating_sub(started);
     front.http.count(handler, reply.status.as_u16(), taken);
 
-    let mut response = Response::builder().status(reply.status);
-    let headers = response.headers_mut().expect("a status alone cannot be wrong");
+    let body = if head { Bytes::new() } else { Bytes::from(reply.body) };
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = reply.status;
+    let headers = response.headers_mut();
     if reply.status != StatusCode::NO_CONTENT {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     }
@@ -58,8 +61,7 @@ pub(super) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     for (name, value) in cors.iter().flatten() {
         headers.append(name, value.clone());
     }
-    let body = if head { Bytes::new() } else { Bytes::from(reply.body) };
-    response.body(Full::new(body)).expect("every header was checked")
+    response
 }
 
 /// Returns the headers that let a browser read the answer from `origin`.
@@ -99,9 +101,7 @@ async fn dispatch(peer: &Arc<Peer>, parts: Parts, body: Incoming) -> (&'static s
     if !route.methods.allow(&parts.method) {
         return (route.path, not_allowed(route));
     }
-    if front.app.get().is_none() {
-        return (route.path, unavailable(front));
-    }
+    let Some(app) = front.app.get() else { return (route.path, unavailable(front)) };
     let body = match front.bodies.read(body, FORM_BYTES_MAX, front.web.read_timeout).await {
         Ok(body) => body,
         Err(reply) => return (route.path, reply),
@@ -110,11 +110,11 @@ async fn dispatch(peer: &Arc<Peer>, parts: Parts, body: Incoming) -> (&'static s
     let _cancel_when_dropped = CancelOnDrop(cancel.clone());
     let call = Call::new(&parts.method, &parts.uri, parts.headers, part, &body.bytes, cancel);
     drop(body);
-    (route.path, handle(front, route, call).await)
+    (route.path, handle(front, Arc::clone(app), route, call).await)
 }
 
 /// Runs the handler on the blocking pool; queries wait for their turn first.
-async fn handle(front: &Arc<Front>, route: &'static Route, call: Call) -> Reply {
+async fn handle(front: &Arc<Front>, app: Arc<App>, route: &'static Route, call: Call) -> Reply {
     let place = if route.is_query {
         let place = Arc::clone(&front.queries).acquire_owned();
         match tokio::time::timeout(front.query_timeout, place).await {
@@ -128,8 +128,7 @@ async fn handle(front: &Arc<Front>, route: &'static Route, call: Call) -> Reply 
     let handled = tokio::task::spawn_blocking(move || {
         let _place = place;
         let _counted = route.is_query.then(|| CountedQuery::new(&front));
-        let app = front.app.get().expect("checked before, and never taken back");
-        let mut reply = (route.handler)(app, &call).unwrap_or_else(|error| error.reply());
+        let mut reply = (route.handler)(&app, &call).unwrap_or_else(|error| error.reply());
         reply.compress(&call.headers);
         reply
     });

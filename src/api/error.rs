@@ -59,5 +59,5 @@ fn query_kind(error: &QueryError) -> (&'static str, StatusCode) {
 
 /// Status 499, as upstream and nginx have it.
 fn client_closed_request() -> StatusCode {
-    StatusCode::from_u16(499).expect("499 is within 100 to 999")
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }

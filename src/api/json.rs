@@ -1,8 +1,6 @@
 //! Query results as JSON, written directly: a result may hold millions of points, and a tree of
 //! values would hold each of them once more.
 
-use std::io::Write;
-
 use crate::promql::{QueryValue, Value, VectorElement};
 use crate::series::{Histogram, Labels, Points, Span, format_float, format_time_s};
 
@@ -80,7 +78,7 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
             b'\n' => push(out, "\\n"),
             b'\r' => push(out, "\\r"),
             b'\t' => push(out, "\\t"),
-            control => write!(out, "\\u{control:04x}").expect("a Vec takes everything"),
+            control => push(out, &format!("\\u{control:04x}")),
         }
     }
     out.extend_from_slice(&text.as_bytes()[plain_from..]);

@@ -6,6 +6,9 @@ use hyper::StatusCode;
 use hyper::header::{ACCEPT_ENCODING, HeaderMap};
 use serde::Serialize;
 
+use super::error::ApiError;
+use super::json::{push_list, push_text};
+
 /// Bodies below this size cost more to compress than to send.
 const COMPRESSED_FROM_BYTES: usize = 1024;
 /// Warnings and infos that are sent one by one.
@@ -47,8 +50,10 @@ impl Reply {
 
     /// `data` in the envelope of the API, with what is to be said about it.
     pub(super) fn data_with(data: &impl Serialize, notes: &Notes) -> Reply {
-        let json = serde_json::to_vec(data).expect("plain values with text keys are always JSON");
-        Reply::raw_data(&json, notes)
+        match serde_json::to_vec(data) {
+            Ok(json) => Reply::raw_data(&json, notes),
+            Err(error) => ApiError::Internal(format!("the answer is no JSON: {error}")).reply(),
+        }
     }
 
     /// A JSON text in the envelope of the API.
@@ -77,8 +82,10 @@ impl Reply {
         } else {
             return;
         };
-        self.body = compressed.expect("a Vec takes everything");
-        self.encoding = Some(name);
+        // What cannot be compressed is sent as it is.
+        if let Ok(compressed) = compressed {
+            (self.body, self.encoding) = (compressed, Some(name));
+        }
     }
 }
 
@@ -118,15 +125,11 @@ impl Notes {
             if notes.is_empty() {
                 continue;
             }
-            let mut shown: Vec<&str> = notes.iter().take(NOTES_MAX).map(String::as_str).collect();
-            let omitted;
-            if notes.len() > NOTES_MAX {
-                let more = notes.len() - NOTES_MAX;
-                omitted = format!("{more} more {kind} annotations omitted");
-                shown.push(&omitted);
-            }
-            write!(body, ",\"{key}\":").expect("a Vec takes everything");
-            serde_json::to_writer(&mut *body, &shown).expect("texts are always JSON");
+            let more = notes.len().saturating_sub(NOTES_MAX);
+            let omitted = (more > 0).then(|| format!("{more} more {kind} annotations omitted"));
+            body.extend_from_slice(format!(",\"{key}\":").as_bytes());
+            let shown = notes.iter().take(NOTES_MAX).chain(&omitted);
+            push_list(body, shown, |body, note| push_text(body, note));
         }
     }
 }

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -145,10 +144,7 @@ impl<'a> Wanted<'a> {
 
 fn token_of(group: &GroupView) -> String {
     let hash = Sha256::digest(format!("{};{}", group.file, group.name));
-    hash.iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes everything");
-        hex
-    })
+    format!("{hash:x}")
 }
 
 fn group_json(group: &GroupView, rules: &[Value]) -> Value {

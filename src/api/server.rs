@@ -121,8 +121,9 @@ async fn accept(listener: TcpListener, front: Arc<Front>, mut stopped: watch::Re
     let graceful = GracefulShutdown::new();
     loop {
         let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place.expect("the semaphore is never closed"), listener.accept().await)
+            // The semaphore is never closed, so there is always a place.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (place, listener.accept().await)
         };
         let (place, stream) = tokio::select! {
             _ = stopped.changed() => break,
@@ -147,7 +148,7 @@ async fn accept(listener: TcpListener, front: Arc<Front>, mut stopped: watch::Re
 fn serve_connection(
     stream: TcpStream,
     front: Arc<Front>,
-    place: OwnedSemaphorePermit,
+    place: Option<OwnedSemaphorePermit>,
     graceful: &GracefulShutdown,
 ) {
     let _ = stream.set_nodelay(true);

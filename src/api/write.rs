@@ -17,7 +17,7 @@ use crate::ingest::{self, Protocol, WriteAnswer, WriteHeaders, Written};
 pub(super) async fn write(peer: &Arc<Peer>, parts: &Parts, body: Incoming) -> Reply {
     let front = &peer.front;
     let app = match front.app.get() {
-        Some(app) if !front.stopping.load(Ordering::Relaxed) => app,
+        Some(app) if !front.stopping.load(Ordering::Relaxed) => Arc::clone(app),
         _ => return unavailable(front),
     };
     if parts.method != Method::POST {
@@ -43,7 +43,6 @@ pub(super) async fn write(peer: &Arc<Peer>, parts: &Parts, body: Incoming) -> Re
     let peer = Arc::clone(peer);
     let stored = tokio::task::spawn_blocking(move || {
         let _place = place;
-        let app = peer.front.app.get().expect("checked above, and never taken back");
         let known = peer.ingest.lock().take();
         let mut connection = known.unwrap_or_else(|| app.receiver.connection());
         let answer = connection.write(protocol, &body.bytes);

@@ -339,7 +339,8 @@ impl File {
 
     /// Returns what of the file is in force, as YAML. Holds no secret: what has one is not served.
     pub(super) fn shown(&self) -> String {
-        serde_yaml_ng::to_string(self).expect("plain values are always YAML")
+        serde_yaml_ng::to_string(self)
+            .unwrap_or_else(|error| format!("# the configuration cannot be shown: {error}\n"))
     }
 
     fn wrong(&self, key: &str, message: &str) -> ConfigError {
