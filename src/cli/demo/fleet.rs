@@ -13,7 +13,8 @@ const BOUNDS: [f64; 14] =
 /// Spread of latencies: the standard deviation of their logarithm.
 const LATENCY_SIGMA: f64 = 0.6;
 
-/// Ten hosts and four services. What it reports is a function of the time it was made for.
+/// Ten hosts and four services. What it reports is a function of the time it was made for and of
+/// the seed of its noise.
 pub(super) struct Fleet {
     random: fastrand::Rng,
     end_ms: i64,
@@ -52,7 +53,7 @@ const SERVICES: [(&str, f64, f64); 4] = [
 
 impl Fleet {
     /// Returns a fleet whose troubles lie in the hours before `end_ms`.
-    pub(super) fn new(end_ms: i64) -> Fleet {
+    pub(super) fn new(end_ms: i64, seed: u64) -> Fleet {
         let host = |(at, name)| Host {
             name,
             phase: at as f64 / HOSTS.len() as f64,
@@ -68,7 +69,7 @@ impl Fleet {
             sum_s: 0.0,
         };
         Fleet {
-            random: fastrand::Rng::with_seed(9909),
+            random: fastrand::Rng::with_seed(seed),
             end_ms,
             hosts: (0usize..).zip(HOSTS).map(host).collect(),
             services: SERVICES.map(service).into(),
@@ -318,9 +319,9 @@ mod tests {
     fn reports_the_same_in_one_piece_or_many() {
         let end_ms = 1_700_000_040_000;
         let from_ms = end_ms - 100 * MINUTE_MS;
-        let whole = Fleet::new(end_ms).report(from_ms, end_ms);
+        let whole = Fleet::new(end_ms, 1).report(from_ms, end_ms);
         assert!(whole.timeseries.iter().all(|series| series.samples.len() == 100));
-        let mut pieces = Fleet::new(end_ms);
+        let mut pieces = Fleet::new(end_ms, 1);
         let first = pieces.report(from_ms, from_ms + 40 * MINUTE_MS);
         let second = pieces.report(from_ms + 40 * MINUTE_MS, end_ms);
         for (at, series) in whole.timeseries.iter().enumerate() {

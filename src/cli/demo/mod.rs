@@ -58,8 +58,11 @@ pub struct Args {
     listen_address: String,
     /// When the data end, s since the epoch; now if it is not given. The same time gives the same
     /// data.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_parser = clap::value_parser!(i64).range(0..1 << 40))]
     until: Option<i64>,
+    /// Which noise the data have.
+    #[arg(long, hide = true, default_value_t = 9909)]
+    seed: u64,
 }
 
 #[derive(Parser)]
@@ -85,7 +88,7 @@ async fn demo(args: &Args) -> Outcome {
     let clock = Arc::new(DemoClock::new(start_ms));
     let mut node = start(dir.path(), &args.listen_address, &clock).await?;
     let sender = Sender::new(node.local_address());
-    let mut fleet = Fleet::new(end_ms);
+    let mut fleet = Fleet::new(end_ms, args.seed);
     say(&format!(
         "Forewarn serves at http://{} from {}.",
         node.local_address(),
@@ -122,21 +125,24 @@ fn write_files(dir: &Path, config: &str) -> std::io::Result<()> {
     std::fs::write(dir.join("forewarn.yml"), config)
 }
 
-async fn start(dir: &Path, address: &str, clock: &Arc<DemoClock>) -> Result<Node, StartError> {
+async fn start(
+    dir: &Path,
+    address: &str,
+    clock: &Arc<DemoClock>,
+) -> Result<Node, Box<dyn std::error::Error + Send + Sync>> {
     let flags = |address: &str| {
         let config = format!("--config.file={}", dir.join("forewarn.yml").display());
         let data = format!("--storage.tsdb.path={}", dir.join("data").display());
         let address = format!("--web.listen-address={address}");
-        let line = Line::try_parse_from(["forewarn".to_owned(), config, data, address]);
-        line.expect("every one of these flags exists").flags
+        Line::try_parse_from(["forewarn".to_owned(), config, data, address])
     };
-    let node = |address: &str| Node::start(flags(address), Arc::new(RealDisk), clock.clone());
-    match node(address).await {
+    let node = |flags: Flags| Node::start(flags, Arc::new(RealDisk), clock.clone());
+    match node(flags(address)?.flags).await {
         Err(StartError::Bind(error)) => {
             say(&format!("{error}. Taking a free port."));
-            node("127.0.0.1:0").await
+            Ok(node(flags("127.0.0.1:0")?.flags).await?)
         }
-        started => started,
+        started => Ok(started?),
     }
 }
 
@@ -279,7 +285,7 @@ fn invite(node: &Node) {
     say(&format!(
         "\nStill serving, until you press Ctrl-C. Have a look:\n\
          \n  {base}/                       the present warnings, each with its reason\
-         \n  {base}/graph?g0.expr=forewarn_expected&g0.tab=0   what the rules have learned\
+         \n  {base}/graph?g0.expr=forewarn_expected   what the rules have learned\
          \n  {base}/api/v1/alerts          the same for programs\
          \n  {base}/api/v1/query?query=ALERTS\
          \n  {base}/metrics                about the server itself\
