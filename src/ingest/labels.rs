@@ -11,11 +11,11 @@ pub(super) type RawLabels<'a> = Vec<(&'a [u8], &'a [u8])>;
 pub(super) enum LabelError {
     #[error("there is no metric name; a series needs the label __name__")]
     NoMetricName,
-    #[error("a label has an empty name")]
+    #[error("a label has an empty name; name it, or leave it out")]
     EmptyName,
-    #[error("label {name:?} is there twice")]
+    #[error("label {name:?} is there twice; send each name once")]
     Twice { name: String },
-    #[error("{text:?} is not valid UTF-8")]
+    #[error("{text:?} is not valid UTF-8; names and values of labels have to be")]
     NotUtf8 { text: String },
     #[error("label references come in pairs, and one is left over")]
     OddReferences,

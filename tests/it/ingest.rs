@@ -210,9 +210,12 @@ fn labels_are_taken_or_refused_as_the_contract_says() {
         ),
         (
             &[("__name__", "up"), ("a", "1"), ("a", "2")],
-            "series up{a=\"1\", a=\"2\"}: label \"a\" is there twice\n",
+            "series up{a=\"1\", a=\"2\"}: label \"a\" is there twice; send each name once\n",
         ),
-        (&[("__name__", "up"), ("", "1")], "series up{=\"1\"}: a label has an empty name\n"),
+        (
+            &[("__name__", "up"), ("", "1")],
+            "series up{=\"1\"}: a label has an empty name; name it, or leave it out\n",
+        ),
     ];
     for (labels, expected) in bad {
         let (place, body) = check(&one(labels), 400, (0, 0, 0));
@@ -276,6 +279,27 @@ fn times_are_judged_as_the_contract_says() {
     let soon = [(T0 + 600_000, 1.0), (T0 + 600_001, 1.0)];
     assert_eq!(answers(HOUR, &soon), [ok(), bad("out of bounds")]);
     assert_eq!(answers(HOUR, &[(T0 - 10_000 * HOUR, 1.0)]), [ok()], "an empty store takes any age");
+}
+
+#[test]
+fn no_time_however_far_off_harms_anything() {
+    for time_ms in [i64::MIN, i64::MIN + 1, -1, 0, T0, i64::MAX] {
+        let place = Place::new();
+        let mut connection = place.receiver.connection();
+        for time_ms in [time_ms, T0 - 1, T0, i64::MIN, i64::MAX] {
+            let start_ms = time_ms.wrapping_sub(1);
+            let started = v2::Sample { start_timestamp: start_ms, ..sample(time_ms, 1.0) };
+            let request = Request::new().series(UP, |series| {
+                series.samples.push(started);
+                series.histograms.push(histogram(time_ms.wrapping_add(1)));
+            });
+            let answer = request.write(&mut connection);
+            assert!([204, 400].contains(&answer.status), "{}", answer.body);
+        }
+        place.store.maintain().unwrap();
+        let floats: usize = place.floats().iter().map(|(_, floats)| floats.len()).sum();
+        assert!(floats > 0);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forewarn::alerts::{AlertState, NotifiableAlert};
 use forewarn::env::{Clock, ManualClock};
 use forewarn::series::Labels;
-use forewarn::store::{Store, StoreOptions};
+use forewarn::store::Store;
 
 use crate::support::world::{MINUTE, SECOND, START, World, write};
 
@@ -107,28 +107,45 @@ fn latency(time_ms: i64, random: &mut fastrand::Rng) -> f64 {
     0.3 - 0.15 * (std::f64::consts::TAU * day).cos() + 0.01 * noise
 }
 
-/// Two weeks of two services, a sample each minute, and then a morning on which one departs from
-/// what is normal; nothing is evaluated. Returns the store and when the departure begins.
-fn two_services() -> (Store, Arc<ManualClock>, i64) {
-    let from_ms = START - 14 * DAY;
-    let clock = Arc::new(ManualClock::new(from_ms));
-    let options = StoreOptions::default();
-    let store = Store::in_memory(Arc::clone(&clock) as _);
-    assert!(options.retention_ms > 15 * DAY);
-    let series = ["calm", "troubled"]
-        .map(|service| Labels::from_pairs([("__name__", "latency_seconds"), ("service", service)]));
-    let mut random = fastrand::Rng::with_seed(11);
-    let departs_ms = START + 4 * HOUR;
-    let mut time_ms = from_ms;
-    while time_ms < START + 6 * HOUR {
-        clock.set(time_ms);
-        let calm = latency(time_ms, &mut random);
-        let trouble = if time_ms >= departs_ms { 0.4 } else { 0.0 };
-        let troubled = latency(time_ms, &mut random) + trouble;
-        write(&store, &[(&series[0], time_ms, calm), (&series[1], time_ms, troubled)]);
-        time_ms += MINUTE;
+/// Two services, a sample each minute since two weeks before [`START`]; four hours after it one
+/// departs from what is normal.
+struct Services {
+    series: [Labels; 2],
+    random: fastrand::Rng,
+    next_ms: i64,
+}
+
+const DEPARTS_MS: i64 = START + 4 * HOUR;
+
+impl Services {
+    fn new() -> Services {
+        let series = ["calm", "troubled"].map(|service| {
+            Labels::from_pairs([("__name__", "latency_seconds"), ("service", service)])
+        });
+        Services { series, random: fastrand::Rng::with_seed(11), next_ms: START - 14 * DAY }
     }
-    (store, clock, departs_ms)
+
+    /// Stores the next sample of each, at its time; returns that time.
+    fn report(&mut self, store: &Store, clock: &ManualClock) -> i64 {
+        let time_ms = self.next_ms;
+        self.next_ms += MINUTE;
+        clock.set(time_ms);
+        let [calm, normal] = [(); 2].map(|()| latency(time_ms, &mut self.random));
+        let troubled = if time_ms >= DEPARTS_MS { normal + 0.4 } else { normal };
+        let [first, second] = &self.series;
+        write(store, &[(first, time_ms, calm), (second, time_ms, troubled)]);
+        time_ms
+    }
+}
+
+/// Returns a store that holds all that the services report, with its clock at [`START`].
+fn reported() -> (Store, Arc<ManualClock>) {
+    let mut services = Services::new();
+    let clock = Arc::new(ManualClock::new(services.next_ms));
+    let store = Store::in_memory(Arc::clone(&clock) as _);
+    while services.report(&store, &clock) < DEPARTS_MS + 2 * HOUR {}
+    clock.set(START);
+    (store, clock)
 }
 
 const UNUSUAL: &str = r#"
@@ -156,15 +173,13 @@ fn replay(world: &mut World, end_ms: i64) -> Vec<NotifiableAlert> {
 
 #[test]
 fn what_is_normal_is_known_from_stored_history_and_a_departure_is_a_page() {
-    let (store, clock, departs_ms) = two_services();
-    clock.set(START);
+    let (store, clock) = reported();
     let mut world = World::over(store, clock, &[("a.rules", UNUSUAL)]);
-    let sent = replay(&mut world, departs_ms + HOUR);
-    let fired: Vec<_> = sent.iter().filter(|alert| alert.starts_at_ms > START).collect();
-    assert!(!fired.is_empty());
-    assert!(fired.iter().all(|alert| alert.labels.get("service") == Some("troubled")), "{fired:?}");
-    let first = fired[0];
-    assert!((departs_ms..departs_ms + 10 * MINUTE).contains(&first.starts_at_ms), "{first:?}");
+    let sent = replay(&mut world, DEPARTS_MS + HOUR);
+    let about = |alert: &NotifiableAlert| alert.labels.get("service") == Some("troubled");
+    assert!(sent.iter().all(about), "{sent:?}");
+    let first = sent.first().expect("a departure is a page");
+    assert!((DEPARTS_MS..DEPARTS_MS + 10 * MINUTE).contains(&first.starts_at_ms), "{first:?}");
     let why = first.annotations.get("why").unwrap();
     assert!(why.contains("normal for ") && why.contains("learned from 2 weeks"), "{why}");
     let expected = world.query("forewarn_expected{service=\"calm\"}");
@@ -173,40 +188,27 @@ fn what_is_normal_is_known_from_stored_history_and_a_departure_is_a_page() {
 
 #[test]
 fn a_replay_gives_the_alerts_that_were_given_live() {
-    let (stored, clock, departs_ms) = two_services();
-    let end_ms = departs_ms + 30 * MINUTE;
-    clock.set(START);
-    let mut world = World::over(stored, clock, &[("a.rules", UNUSUAL)]);
-    let replayed = replay(&mut world, end_ms);
+    let end_ms = DEPARTS_MS + 30 * MINUTE;
+    let (store, clock) = reported();
+    let replayed = replay(&mut World::over(store, clock, &[("a.rules", UNUSUAL)]), end_ms);
     assert!(!replayed.is_empty());
 
     // Live: samples arrive one after the other, and rules are evaluated as time goes by.
-    let clock = Arc::new(ManualClock::new(START - 14 * DAY));
+    let mut services = Services::new();
+    let clock = Arc::new(ManualClock::new(services.next_ms));
     let store = Store::in_memory(Arc::clone(&clock) as _);
-    let series = ["calm", "troubled"]
-        .map(|service| Labels::from_pairs([("__name__", "latency_seconds"), ("service", service)]));
-    let mut random = fastrand::Rng::with_seed(11);
-    let mut world: Option<World> = None;
-    let mut time_ms = clock.now_ms();
-    while time_ms <= end_ms {
-        clock.set(time_ms);
-        let calm = latency(time_ms, &mut random);
-        let trouble = if time_ms >= departs_ms { 0.4 } else { 0.0 };
-        let troubled = latency(time_ms, &mut random) + trouble;
-        write(&store, &[(&series[0], time_ms, calm), (&series[1], time_ms, troubled)]);
-        if time_ms >= START {
-            let world = world.get_or_insert_with(|| {
-                World::over(store.clone(), Arc::clone(&clock), &[("a.rules", UNUSUAL)])
-            });
-            // Seconds pass until the next sample.
-            let next_ms = (time_ms + MINUTE - 1).min(end_ms);
-            while let Some(due_ms) = world.manager.next_due().filter(|due_ms| *due_ms <= next_ms) {
-                clock.set(due_ms);
-                world.manager.evaluate_due(due_ms);
-            }
-        }
-        time_ms += MINUTE;
+    while services.next_ms < START {
+        services.report(&store, &clock);
     }
-    let live = std::mem::take(&mut *world.unwrap().sent.lock());
+    let mut live = Vec::new();
+    let mut world: Option<World> = None;
+    while services.next_ms <= end_ms {
+        services.report(&store, &clock);
+        let (store, clock) = (store.clone(), Arc::clone(&clock));
+        let load = || World::over(store, clock, &[("a.rules", UNUSUAL)]);
+        // Seconds pass until the next sample.
+        let next_ms = (services.next_ms - 1).min(end_ms);
+        live.extend(replay(world.get_or_insert_with(load), next_ms));
+    }
     assert_eq!(live, replayed);
 }
