@@ -54,9 +54,10 @@ impl Load {
         let mut transaction = appender.begin();
         for _ in 0..BATCH {
             let key = &self.keys[self.next];
-            let series = match transaction.known(key) {
+            let spelling = transaction.speller().spell(key);
+            let series = match transaction.known(spelling) {
                 Some(series) => series,
-                None => transaction.series(Some(key), &self.labels[self.next]),
+                None => transaction.series(Some(spelling), &self.labels[self.next]),
             };
             self.values[self.next] += f64::from(self.random.u32(0..100));
             transaction.sample(series, self.time_ms, self.values[self.next], 0);

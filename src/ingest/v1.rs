@@ -28,15 +28,25 @@ struct Layout<'a> {
     labels: Cow<'a, [u8]>,
     samples: usize,
     exemplars: usize,
+    /// Where the first field that is no label begins, of which there is always one where samples
+    /// are.
+    others: usize,
 }
 
 fn layout(message: &[u8]) -> Result<Layout<'_>, DecodeError> {
-    let mut layout = Layout { labels: Cow::Borrowed(&[]), samples: 0, exemplars: 0 };
-    let mut start = 0; // of the label section
     let mut fields = Fields::new(message);
+    let (mut start, mut others) = (0, 0); // of the label section, and of the rest
+    let mut next = fields.next()?;
+    // As all senders do it: labels first.
+    while matches!(next, Some((1, _))) {
+        others = fields.offset();
+        next = fields.next()?;
+    }
+    let labels = Cow::Borrowed(&message[..others]);
+    let mut layout = Layout { labels, samples: 0, exemplars: 0, others };
+    let mut from = others;
     loop {
-        let from = fields.offset();
-        let Some((number, _)) = fields.next()? else { return Ok(layout) };
+        let Some((number, _)) = next else { return Ok(layout) };
         let to = fields.offset();
         match number {
             1 => match &mut layout.labels {
@@ -53,19 +63,27 @@ fn layout(message: &[u8]) -> Result<Layout<'_>, DecodeError> {
             3 => layout.exemplars += 1,
             _ => {}
         }
+        from = to;
+        next = fields.next()?;
     }
 }
 
 #[inline]
 fn series(message: &[u8], writing: &mut Writing<'_>) -> Result<(), DecodeError> {
     let layout = layout(message)?;
-    let id = if let Some(id) = writing.transaction.known(&layout.labels) {
+    let spelling = writing.transaction.speller().spell(&layout.labels);
+    let id = if let Some(id) = writing.transaction.known(spelling) {
+        debug_assert_eq!(
+            writing.transaction.labels(id),
+            series_labels(&mut labels(&layout.labels)?).ok(),
+            "two series are spelled alike"
+        );
         id
     } else {
         let mut raw = labels(&layout.labels)?;
         match series_labels(&mut raw) {
             Ok(_) if layout.samples + layout.exemplars == 0 => return Ok(()),
-            Ok(labels) => writing.transaction.series(Some(&layout.labels), &labels),
+            Ok(labels) => writing.transaction.series(Some(spelling), &labels),
             Err(error) => {
                 writing.report.invalid_labels_samples += layout.samples;
                 writing.report.line(format_args!("series {}: {error}", Described(&raw)));
@@ -73,7 +91,7 @@ fn series(message: &[u8], writing: &mut Writing<'_>) -> Result<(), DecodeError> 
             }
         }
     };
-    let mut fields = Fields::new(message);
+    let mut fields = Fields::from(message, layout.others);
     while let Some((number, value)) = fields.next()? {
         match number {
             2 => {

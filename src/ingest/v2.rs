@@ -6,16 +6,15 @@ use super::receiver::Writing;
 use super::sample::Sample;
 use super::wire::{DecodeError, Fields};
 use crate::series::{METRIC_NAME, SeriesId};
-use crate::store::{Exemplar, MetricMetadata, MetricType};
+use crate::store::{Exemplar, MetricMetadata, MetricType, Spelling};
 
 /// Buffers that one request leaves to the next.
 #[derive(Default)]
 pub(super) struct Scratch {
     /// The label references of a series.
     refs: Vec<u32>,
-    /// A series as its sender spells it: the texts of its labels, whatever their numbers are in
-    /// this request.
-    key: Vec<u8>,
+    /// How each text of the request is spelled.
+    spellings: Vec<Spelling>,
     /// The references of the metadata that came last: name, type, help, unit. Senders repeat them
     /// with every series of a metric.
     metadata: Option<[u32; 4]>,
@@ -28,10 +27,14 @@ pub(super) fn write(
     scratch: &mut Scratch,
 ) -> Result<(), DecodeError> {
     let mut symbols: Vec<&[u8]> = Vec::new();
+    let speller = writing.transaction.speller();
+    scratch.spellings.clear();
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {
         if number == 4 {
-            symbols.push(value.bytes()?);
+            let text = value.bytes()?;
+            symbols.push(text);
+            scratch.spellings.push(speller.spell(text));
         }
     }
     let symbols = Symbols(symbols);
@@ -72,19 +75,17 @@ impl<'a> Symbols<'a> {
         let (pairs, []) = refs.as_chunks::<2>() else { return Err(LabelError::OddReferences) };
         pairs.iter().map(|pair| Ok((self.get(pair[0])?, self.get(pair[1])?))).collect()
     }
+}
 
-    /// Spells the labels out into `key`. The first byte is none that a 1.0 label section has.
-    #[inline]
-    fn spell(&self, refs: &[u32], key: &mut Vec<u8>) -> Result<(), LabelError> {
-        key.clear();
-        key.push(0);
-        for index in refs {
-            let text = self.get(*index)?;
-            key.extend_from_slice(&(text.len() as u32).to_le_bytes());
-            key.extend_from_slice(text);
-        }
-        if refs.len().is_multiple_of(2) { Ok(()) } else { Err(LabelError::OddReferences) }
+/// Returns how a series is spelled: by the texts of its labels, whatever their numbers are in this
+/// request. `None` where there is no text for a reference.
+#[inline]
+fn spell(refs: &[u32], spellings: &[Spelling]) -> Option<Spelling> {
+    let mut all = Spelling::EMPTY;
+    for index in refs {
+        all = all.then(*spellings.get(*index as usize)?);
     }
+    Some(all)
 }
 
 #[inline]
@@ -94,7 +95,7 @@ fn series(
     writing: &mut Writing<'_>,
     scratch: &mut Scratch,
 ) -> Result<(), DecodeError> {
-    let Scratch { refs, key, metadata: last_metadata } = scratch;
+    let Scratch { refs, spellings, metadata: last_metadata } = scratch;
     refs.clear();
     let (mut samples, mut metadata) = (0, None);
     let mut fields = Fields::new(message);
@@ -112,7 +113,7 @@ fn series(
         writing.report.line(format_args!("series {series}: {error}"));
         return Ok(());
     }
-    let id = match find(symbols, refs, key, writing) {
+    let id = match find(symbols, refs, spellings, writing) {
         Ok(id) => id,
         Err(error) => {
             writing.report.invalid_labels_samples += samples;
@@ -152,15 +153,21 @@ fn series(
 fn find(
     symbols: &Symbols<'_>,
     refs: &[u32],
-    key: &mut Vec<u8>,
+    spellings: &[Spelling],
     writing: &mut Writing<'_>,
 ) -> Result<SeriesId, LabelError> {
-    symbols.spell(refs, key)?;
-    if let Some(id) = writing.transaction.known(key) {
+    let spelling = spell(refs, spellings);
+    let known = spelling.and_then(|spelling| writing.transaction.known(spelling));
+    if let Some(id) = known {
+        debug_assert_eq!(
+            writing.transaction.labels(id),
+            series_labels(&mut symbols.labels(refs)?).ok(),
+            "two series are spelled alike"
+        );
         return Ok(id);
     }
     let labels = series_labels(&mut symbols.labels(refs)?)?;
-    Ok(writing.transaction.series(Some(key), &labels))
+    Ok(writing.transaction.series(spelling, &labels))
 }
 
 fn exemplar(

@@ -98,6 +98,10 @@ pub(super) fn zigzag(value: u64) -> i64 {
 
 #[inline]
 fn varint(rest: &mut &[u8]) -> Result<u64, DecodeError> {
+    if let [byte @ ..0x80, after @ ..] = *rest {
+        *rest = after;
+        return Ok(u64::from(*byte));
+    }
     decode_varint(rest).or_else(|_| malformed("a number does not end"))
 }
 
@@ -119,10 +123,39 @@ impl<'a> Fields<'a> {
         self.message.len() - self.rest.len()
     }
 
+    /// Returns the fields that follow the first `offset` bytes of a message.
+    #[inline]
+    pub(super) fn from(message: &'a [u8], offset: usize) -> Fields<'a> {
+        Fields { message, rest: message.get(offset..).unwrap_or_default() }
+    }
+
     /// Returns the next field's number and value. Groups, which no message of ours has, are
     /// skipped.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, DecodeError> {
+        // Nearly all fields begin with one byte for the key and, texts and messages, one for the
+        // length.
+        if let [key @ 8..0x80, rest @ ..] = self.rest {
+            let number = u32::from(key >> 3);
+            match (key & 7, rest) {
+                (2, [len @ ..0x80, rest @ ..]) if usize::from(*len) <= rest.len() => {
+                    let (bytes, rest) = rest.split_at(usize::from(*len));
+                    self.rest = rest;
+                    return Ok(Some((number, Value::Bytes(bytes))));
+                }
+                (1, rest) => {
+                    if let Some((bytes, rest)) = rest.split_first_chunk() {
+                        self.rest = rest;
+                        return Ok(Some((number, Value::Fixed64(u64::from_le_bytes(*bytes)))));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.next_of_any_shape()
+    }
+
+    fn next_of_any_shape(&mut self) -> Result<Option<(u32, Value<'a>)>, DecodeError> {
         while !self.rest.is_empty() {
             let (number, wire_type) =
                 decode_key(&mut self.rest).or_else(|_| malformed("not the key of a field"))?;
@@ -156,7 +189,6 @@ impl<'a> Fields<'a> {
         Ok(None)
     }
 
-    #[inline]
     fn take_fixed<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         let Some((taken, rest)) = self.rest.split_first_chunk() else {
             return malformed("a number of fixed size is cut off");

@@ -1,20 +1,19 @@
 use std::sync::Arc;
 
-use super::cache::Cache;
+use hashbrown::HashMap;
+use parking_lot::RwLockReadGuard;
+
 use super::forget::Epoch;
+use super::spellings::{self, Found, Speller, Spelling, Spellings};
 use super::types::{Committed, Exemplar, MetricMetadata};
 use super::{AppendError, Inner};
 use crate::series::{Histogram, Labels, SeriesId};
 
-/// Writes into the store; one per sender or rule group, since it remembers how that one spells its
-/// series and in which order it sends them.
+/// Writes into the store; one per sender or rule group, which lends its buffers from transaction to
+/// transaction.
 pub struct Appender {
     store: Arc<Inner>,
-    cache: Cache,
-    /// The epoch for which the cache names only living series.
-    epoch: u64,
     batch: Batch,
-    counted: [u64; 3],
 }
 
 /// What a transaction collects, in the order it came.
@@ -48,70 +47,92 @@ impl Batch {
 
 impl Appender {
     pub(super) fn new(store: Arc<Inner>) -> Appender {
-        let epoch = store.epochs.current().number;
-        let cache = Cache::new();
-        Appender { store, cache, epoch, batch: Batch::default(), counted: [0; 3] }
+        Appender { store, batch: Batch::default() }
     }
 
     /// Starts a transaction.
     pub fn begin(&mut self) -> Transaction<'_> {
-        let epoch = self.store.epochs.current();
-        if epoch.number != self.epoch {
-            self.epoch = epoch.number;
-            let head = self.store.head.read();
-            self.cache.retain(|id| head.get(id).is_some());
-        }
-        self.cache.begin();
         self.batch.clear();
-        Transaction { appender: self, epoch }
-    }
-
-    fn count_lookups(&mut self) {
-        let lookups = [self.cache.hits_predicted, self.cache.hits_hashed, self.cache.misses];
-        self.store.counters.add_lookups(std::array::from_fn(|at| lookups[at] - self.counted[at]));
-        self.counted = lookups;
+        Transaction {
+            epoch: self.store.epochs.current(),
+            store: &self.store,
+            batch: &mut self.batch,
+            spellings: None,
+            last: spellings::START,
+            new: HashMap::new(),
+            lookups: [0; 3],
+        }
     }
 }
 
 /// Samples that are stored together or, when dropped or refused by the disk, not at all. The order
 /// of samples is kept.
 pub struct Transaction<'a> {
-    appender: &'a mut Appender,
+    store: &'a Inner,
+    batch: &'a mut Batch,
     /// Keeps the labels of series that are forgotten meanwhile within reach.
     epoch: Arc<Epoch>,
+    /// What was known when it was looked at first. Given back before any other lock is waited for.
+    spellings: Option<RwLockReadGuard<'a, Spellings>>,
+    /// The entry of the series that was found last.
+    last: u32,
+    /// Spellings that were not known.
+    new: HashMap<Spelling, SeriesId>,
+    /// Series found by prediction, by their hash, and not at all.
+    lookups: [u64; 3],
 }
 
-impl Transaction<'_> {
-    /// Returns the series that this sender spells as `key`, if it did so before. `key` is the label
-    /// section exactly as the sender encodes it: on a hit no label is looked at.
-    #[inline]
-    pub fn known(&mut self, key: &[u8]) -> Option<SeriesId> {
-        self.appender.cache.find(key)
+impl<'a> Transaction<'a> {
+    /// Returns what makes the spellings of series.
+    pub fn speller(&self) -> &'a Speller {
+        &self.store.speller
     }
 
-    /// Finds or creates the series with these labels; remembers `key`, which must not be known yet,
-    /// as this sender's spelling of it.
-    pub fn series(&mut self, key: Option<&[u8]>, labels: &Labels) -> SeriesId {
-        let store = &self.appender.store;
-        let found = store.head.read().find(labels);
-        let id = found.unwrap_or_else(|| store.head.write().find_or_create(labels));
-        if let Some(key) = key {
-            self.appender.cache.insert(key, id);
+    /// Returns the series that some sender has spelled like this before: on a hit no label is
+    /// looked at.
+    #[inline]
+    pub fn known(&mut self, spelling: Spelling) -> Option<SeriesId> {
+        let spellings = self.spellings.get_or_insert_with(|| self.store.spellings.read());
+        match spellings.find(spelling, self.last) {
+            Found::Predicted(at, id) => {
+                self.last = at;
+                self.lookups[0] += 1;
+                Some(id)
+            }
+            Found::Hashed(at, id) => {
+                self.last = at;
+                self.lookups[1] += 1;
+                Some(id)
+            }
+            Found::Not => {
+                self.lookups[2] += 1;
+                self.new.get(&spelling).copied()
+            }
+        }
+    }
+
+    /// Finds or creates the series with these labels; remembers `spelling`, which must not be known
+    /// yet, for it.
+    pub fn series(&mut self, spelling: Option<Spelling>, labels: &Labels) -> SeriesId {
+        self.spellings = None;
+        let found = self.store.head.read().find(labels);
+        let id = found.unwrap_or_else(|| self.store.head.write().find_or_create(labels));
+        if let Some(spelling) = spelling {
+            self.new.insert(spelling, id);
         }
         id
+    }
+
+    /// Returns the labels of a series, unless it was forgotten.
+    pub fn labels(&self, series: SeriesId) -> Option<Labels> {
+        self.store.head.read().labels(series)
     }
 
     /// Adds a float. `start_ms` is when it began to count, 0 where unset.
     #[inline]
     pub fn sample(&mut self, series: SeriesId, time_ms: i64, value: f64, start_ms: i64) {
         let bits = value.to_bits();
-        self.appender.batch.samples.push(Row {
-            series,
-            time_ms,
-            bits,
-            start_ms,
-            is_histogram: false,
-        });
+        self.batch.samples.push(Row { series, time_ms, bits, start_ms, is_histogram: false });
     }
 
     /// Adds a native histogram, whose validity the caller has checked.
@@ -122,7 +143,7 @@ impl Transaction<'_> {
         histogram: Histogram,
         start_ms: i64,
     ) {
-        let batch = &mut self.appender.batch;
+        let batch = &mut *self.batch;
         let bits = batch.histograms.len() as u64;
         batch.histograms.push(Arc::new(histogram));
         batch.samples.push(Row { series, time_ms, bits, start_ms, is_histogram: true });
@@ -130,21 +151,38 @@ impl Transaction<'_> {
 
     /// Adds an exemplar. One that is too long or too far ahead of the clock is dropped in silence.
     pub fn exemplar(&mut self, series: SeriesId, exemplar: Exemplar) {
-        self.appender.batch.exemplars.push((series, exemplar));
+        self.batch.exemplars.push((series, exemplar));
     }
 
     /// Sets what is known of a metric; the latest wins.
     pub fn metadata(&mut self, metric: &str, metadata: MetricMetadata) {
-        self.appender.batch.metadata.push((metric.to_owned(), metadata));
+        self.batch.metadata.push((metric.to_owned(), metadata));
     }
 
     /// Judges every sample, writes the accepted ones to the log and makes them visible. After an
     /// error nothing was stored, and the same may be sent again; after `Ok` the refused ones will
     /// never be taken.
-    pub fn commit(self) -> Result<Committed, AppendError> {
-        let committed = self.appender.store.commit(&mut self.appender.batch);
-        self.appender.count_lookups();
+    pub fn commit(mut self) -> Result<Committed, AppendError> {
+        self.spellings = None;
+        let committed = self.store.commit(self.batch);
+        self.remember();
+        self.store.counters.add_lookups(self.lookups);
         drop(self.epoch);
         committed
+    }
+
+    /// Makes the new spellings known to all.
+    fn remember(&mut self) {
+        if self.new.is_empty() {
+            return;
+        }
+        let head = self.store.head.read();
+        let mut spellings = self.store.spellings.write();
+        for (spelling, id) in self.new.drain() {
+            // One that was forgotten meanwhile has got another id.
+            if head.contains(id) {
+                spellings.insert(spelling, id);
+            }
+        }
     }
 }

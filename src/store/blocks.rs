@@ -19,7 +19,7 @@ pub(super) struct Blocks {
     list: ArcSwap<BlockList>,
 }
 
-const FORMAT_VERSION: u16 = 1;
+const FORMAT_VERSION: u16 = 2;
 
 impl Blocks {
     /// Opens every block. Damaged ones are moved to `quarantine/` beside `blocks/` and told of in
@@ -69,6 +69,10 @@ impl Blocks {
             }
         }
         list.sort_by_key(|block| block.meta.sequence);
+        let (list, replaced) = split_replaced(list);
+        for block in replaced {
+            remove(&*disk, &dir, &block).map_err(io("remove a block that was merged"))?;
+        }
         Ok(Blocks { disk, dir, list: ArcSwap::from_pointee(list) })
     }
 
@@ -91,35 +95,68 @@ impl Blocks {
         Arc::downgrade(&self.list.swap(Arc::new(list)))
     }
 
-    /// Drops the blocks that end before `oldest_ms`; those who read them finish undisturbed.
-    pub(super) fn drop_before(&self, oldest_ms: i64) -> Result<(), MaintainError> {
+    /// Puts a block in the place of others, or nothing; those who read them finish undisturbed.
+    pub(super) fn replace(
+        &self,
+        members: &[Arc<Block>],
+        merged: Option<Block>,
+    ) -> Result<(), MaintainError> {
+        let is_member =
+            |block: &Arc<Block>| members.iter().any(|member| Arc::ptr_eq(member, block));
+        let mut list: BlockList =
+            self.current().iter().filter(|block| !is_member(block)).cloned().collect();
+        list.extend(merged.map(Arc::new));
+        list.sort_by_key(|block| block.meta.sequence);
+        self.list.store(Arc::new(list));
+        self.remove_all(members)
+    }
+
+    /// Drops the blocks that `is_dropped` names; those who read them finish undisturbed.
+    pub(super) fn drop_where(
+        &self,
+        is_dropped: impl Fn(&Block) -> bool,
+    ) -> Result<(), MaintainError> {
         let list = self.current();
-        let (kept, dropped): (BlockList, BlockList) =
-            list.iter().cloned().partition(|block| block.meta.max_time_ms >= oldest_ms);
+        let (dropped, kept): (BlockList, BlockList) =
+            list.iter().cloned().partition(|block| is_dropped(block));
         if dropped.is_empty() {
             return Ok(());
         }
+        for block in &dropped {
+            tracing::info!(block = %block.meta.ulid, "Dropped a block beyond retention.");
+        }
         self.list.store(Arc::new(kept));
-        for block in dropped {
-            let dir = block.dir();
-            let mut doomed = dir.as_os_str().to_owned();
-            doomed.push(TEMPORARY);
-            let doomed = PathBuf::from(doomed);
-            // Renamed first: half a block must not be found as a damaged one.
-            let removed = self
-                .disk
-                .rename(dir, &doomed)
-                .and_then(|()| self.disk.sync_dir(&self.dir))
-                .and_then(|()| self.disk.remove_dir_all(&doomed));
-            removed.map_err(|source| MaintainError::Io {
-                path: dir.to_owned(),
-                doing: "remove a block beyond retention",
+        self.remove_all(&dropped)
+    }
+
+    fn remove_all(&self, blocks: &[Arc<Block>]) -> Result<(), MaintainError> {
+        for block in blocks {
+            remove(&*self.disk, &self.dir, block).map_err(|source| MaintainError::Io {
+                path: block.dir().to_owned(),
+                doing: "remove a block",
                 source,
             })?;
-            tracing::info!(block = %block.meta.ulid, "Dropped a block beyond retention.");
         }
         Ok(())
     }
+}
+
+/// Removes the files of a block.
+fn remove(disk: &dyn Disk, blocks_dir: &Path, block: &Block) -> std::io::Result<()> {
+    let mut doomed = block.dir().as_os_str().to_owned();
+    doomed.push(TEMPORARY);
+    let doomed = PathBuf::from(doomed);
+    // Renamed first: half a block must not be found as a damaged one.
+    disk.rename(block.dir(), &doomed)?;
+    disk.sync_dir(blocks_dir)?;
+    disk.remove_dir_all(&doomed)
+}
+
+/// Tells the blocks that others have replaced from the rest.
+fn split_replaced(list: BlockList) -> (BlockList, BlockList) {
+    let sources: hashbrown::HashSet<String> =
+        list.iter().flat_map(|block| block.meta.sources.iter().cloned()).collect();
+    list.into_iter().partition(|block| !sources.contains(&block.meta.ulid))
 }
 
 fn quarantine(

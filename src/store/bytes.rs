@@ -59,6 +59,11 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    /// Returns what `later`, a reader that went on from here, has read.
+    pub(super) fn taken_since(&self, later: &Reader<'a>) -> &'a [u8] {
+        &self.rest[..self.rest.len() - later.rest.len().min(self.rest.len())]
+    }
+
     pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;

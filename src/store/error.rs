@@ -121,6 +121,9 @@ pub enum MaintainError {
     /// The head or a block could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The log could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
     /// A block would outgrow what its file format can address.
     #[error(
         "{path}: the block grows beyond 4 GiB of {what}; lower the load or raise the number of blocks"

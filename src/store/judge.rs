@@ -1,6 +1,7 @@
 use super::RefusedReason;
 use super::head::split;
-use crate::series::SeriesId;
+use super::log::Number;
+use crate::series::{SeriesId, TimeRange};
 
 /// Samples further ahead of the clock than this are refused.
 pub(super) const FUTURE_MAX_MS: i64 = 10 * 60_000;
@@ -11,11 +12,16 @@ pub(super) const FUTURE_MAX_MS: i64 = 10 * 60_000;
 pub(super) struct Tail {
     /// The generation of the slot that this is for.
     pub(super) generation: u32,
+    /// The log segment in which the series was named last; 0 where it was in none.
+    pub(super) segment: u32,
+    /// Its number there.
+    pub(super) number: Number,
     pub(super) kind: TailKind,
-    /// Whether the log names the series.
-    pub(super) logged: bool,
+    /// Whether that segment has a float of it that came in order, to which the next one is the
+    /// difference.
+    pub(super) is_base: bool,
     pub(super) time_ms: i64,
-    /// The bits of a float; of no meaning for histograms.
+    /// The bits of a float; 0 for histograms.
     pub(super) bits: u64,
 }
 
@@ -25,11 +31,38 @@ pub(super) enum TailKind {
     None,
     Float,
     Histogram,
+    /// It was deleted: another one may take its time.
+    Deleted,
 }
 
 impl Tail {
     pub(super) fn new(generation: u32) -> Tail {
-        Tail { generation, kind: TailKind::None, logged: false, time_ms: i64::MIN, bits: 0 }
+        Tail {
+            generation,
+            segment: 0,
+            number: 0,
+            kind: TailKind::None,
+            is_base: false,
+            time_ms: i64::MIN,
+            bits: 0,
+        }
+    }
+
+    /// Returns what the next float in a segment is the difference to.
+    pub(super) fn base(&self, segment: u32) -> u64 {
+        if self.segment == segment && self.is_base { self.bits } else { 0 }
+    }
+
+    /// Says that a range of the series is deleted.
+    pub(super) fn delete(&mut self, range: TimeRange) {
+        if self.kind != TailKind::None && range.contains(self.time_ms) {
+            self.kind = TailKind::Deleted;
+        }
+    }
+
+    /// Says that the series is named in a segment.
+    pub(super) fn name(&mut self, segment: u32, number: Number) {
+        (self.segment, self.number, self.is_base) = (segment, number, false);
     }
 }
 
@@ -51,6 +84,12 @@ impl Tails {
             *tail = Tail::new(generation);
         }
         tail
+    }
+
+    /// Returns the number that the log has for a series.
+    #[inline]
+    pub(super) fn number(&self, id: SeriesId) -> Number {
+        self.0.get(split(id).0 as usize).map_or(0, |tail| tail.number)
     }
 
     /// Leaves the slot of a series to the next one.

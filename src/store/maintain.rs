@@ -4,19 +4,24 @@
 //! published; when no reader is left who does not see it, the head drops what the block has; then
 //! series that ended are forgotten; then a checkpoint stands for the log that is not needed.
 
+use std::path::Path;
 use std::sync::Weak;
 
 use hashbrown::HashMap;
 
-use super::block::{Block, BlockError, BlockWriter, Covers};
+use super::block::{Block, BlockError, BlockWriter, Covers, Origin};
 use super::blocks::BlockList;
-use super::chunk;
+use super::chunk::{Effort, Encoder};
 use super::log::{Living, write_checkpoint};
 use super::{Inner, MaintainError};
+use crate::env::Disk;
 use crate::series::{Labels, Points, SeriesId, TimeRange};
 
-/// Open samples are compressed from so many on.
-const SEAL_MIN: usize = 120;
+/// Open histograms are compressed from so many on.
+const SEAL_HISTOGRAMS_MIN: usize = 120;
+
+/// The most samples of a chunk in a block that was just cut.
+const CHUNK_COUNT_MAX: usize = 480;
 
 /// So many series are worked on under one hold of the head's lock.
 const BATCH: usize = 256;
@@ -63,21 +68,37 @@ impl Inner {
         self.retain()?;
         self.cut(&mut upkeep)?;
         self.retain()?;
-        self.trim_log()
+        self.trim_log()?;
+        self.compact()
     }
 
     fn ids(&self) -> Vec<SeriesId> {
-        self.head.read().iter().map(|(id, _)| id).collect()
+        self.head.read().iter().collect()
     }
 
-    /// Compresses open samples, a few series at a time.
+    /// Compresses samples that are open no more, a few series at a time.
     fn seal(&self) {
+        let mut encoder = Encoder::new(Effort::Seal, usize::MAX);
+        let mut unsealed = Vec::new();
         for batch in self.ids().chunks(BATCH) {
-            let mut head = self.head.write();
-            for id in batch {
-                if let Some(series) = head.get_mut_unseen(*id) {
-                    series.seal(SEAL_MIN);
+            unsealed.clear();
+            {
+                let head = self.head.read();
+                for id in batch {
+                    head.unsealed(*id, &mut unsealed);
                 }
+            }
+            // Readers and writers go on meanwhile.
+            let sealed: Vec<_> =
+                unsealed.iter().map(|unsealed| encoder.encode(&unsealed.points)).collect();
+            let mut head = self.head.write();
+            for (unsealed, mut sealed) in unsealed.iter().zip(sealed) {
+                if let (Some(chunk), true) = (sealed.pop(), sealed.is_empty()) {
+                    head.seal(unsealed, chunk);
+                }
+            }
+            for id in batch {
+                head.seal_histograms(*id, SEAL_HISTOGRAMS_MIN);
             }
         }
     }
@@ -91,9 +112,7 @@ impl Inner {
         for batch in self.ids().chunks(BATCH) {
             let mut head = self.head.write();
             for id in batch {
-                if let Some(series) = head.get_mut_unseen(*id) {
-                    series.truncate(due.end_ms, due.late.get(id).unwrap_or(&none));
-                }
+                head.truncate(*id, due.end_ms, due.late.get(id).unwrap_or(&none));
             }
         }
         self.forget_ended();
@@ -106,8 +125,8 @@ impl Inner {
         let reach_ms = self.options.out_of_order_window_ms.max(self.options.block_range_ms);
         let ended_before_ms = writer.newest_ms.saturating_sub(reach_ms);
         let mut ended = Vec::new();
-        for (id, series) in head.iter() {
-            if series.range().is_none() && writer.tails.get(id).time_ms < ended_before_ms {
+        for id in head.iter() {
+            if head.range(id).is_none() && writer.tails.get(id).time_ms < ended_before_ms {
                 ended.push(id);
             }
         }
@@ -119,6 +138,8 @@ impl Inner {
             }
         }
         if !labels.is_empty() {
+            // Before the epoch ends: who begins in the next one must not find a forgotten series.
+            self.spellings.write().retain(|id| head.contains(id));
             writer.forgotten.add(&self.epochs, labels);
         }
     }
@@ -142,7 +163,7 @@ impl Inner {
             }
             let oldest_ms = {
                 let head = self.head.read();
-                head.iter().filter_map(|(_, series)| series.range()).map(|held| held.start_ms).min()
+                head.iter().filter_map(|id| head.range(id)).map(|held| held.start_ms).min()
             };
             let Some(oldest_ms) = oldest_ms.filter(|oldest_ms| *oldest_ms < cut_ms) else {
                 return Ok(());
@@ -179,19 +200,9 @@ impl Inner {
         let covers = Covers { start_ms: i64::MIN, end_ms, segment };
         // A number is used once, also when the block turns out to be there after an error.
         upkeep.next_sequence += 1;
-        let dir = block.finish(upkeep.next_sequence - 1, covers)?;
-        let block = Block::open(&**self.blocks.disk(), &dir).map_err(|error| match error {
-            BlockError::Io { path, source } => {
-                MaintainError::Io { path, doing: "open a block just written", source }
-            }
-            BlockError::Damaged { path, offset, what } => {
-                super::ReadError::Damaged { path, offset, what }.into()
-            }
-            BlockError::Version { path, .. } => {
-                let what = "the version is not the one just written";
-                super::ReadError::Damaged { path, offset: 0, what }.into()
-            }
-        })?;
+        let sequence = upkeep.next_sequence - 1;
+        let dir = block.finish(&Origin { sequence, level: 0, sources: Vec::new(), covers })?;
+        let block = open_written(&**self.blocks.disk(), &dir)?;
         tracing::info!(
             block = %block.meta.ulid, series = block.meta.series, samples = block.meta.samples,
             "Cut a block from the head."
@@ -210,33 +221,50 @@ impl Inner {
     ) -> Result<HashMap<SeriesId, [Vec<i64>; 2]>, MaintainError> {
         let mut series: Vec<(Labels, SeriesId)> = {
             let head = self.head.read();
-            let old = head
-                .iter()
-                .filter(|(_, series)| series.range().is_some_and(|held| held.start_ms < end_ms));
-            old.map(|(id, series)| (series.labels.clone(), id)).collect()
+            let is_old = |id: &SeriesId| head.range(*id).is_some_and(|held| held.start_ms < end_ms);
+            head.iter().filter(is_old).filter_map(|id| Some((head.labels(id)?, id))).collect()
         };
         series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let before = TimeRange::new(i64::MIN, end_ms - 1);
         let mut late = HashMap::new();
+        let mut encoder = Encoder::new(Effort::Seal, CHUNK_COUNT_MAX);
         let mut points = Points::default();
         for (labels, id) in series {
             points.clear();
-            if let Some(series) = self.head.read().get(id) {
-                series.read(before, &mut points);
-                let times = series.late_before(end_ms);
-                if times.iter().any(|times| !times.is_empty()) {
-                    late.insert(id, times);
-                }
+            let times = {
+                let head = self.head.read();
+                head.read(id, before, &mut points);
+                head.late_before(id, end_ms)
+            };
+            if times.iter().any(|times| !times.is_empty()) {
+                late.insert(id, times);
             }
-            block.add(&labels, &chunk::encode(&points))?;
+            block.add(&labels, &encoder.encode(&points))?;
         }
         Ok(late)
     }
 
-    /// Drops the blocks beyond retention.
+    /// Drops the blocks beyond retention, by time and by size.
     fn retain(&self) -> Result<(), MaintainError> {
         let newest_ms = self.writer.lock().newest_ms;
-        self.blocks.drop_before(newest_ms.saturating_sub(self.options.retention_ms))
+        let oldest_ms = newest_ms.saturating_sub(self.options.retention_ms);
+        self.blocks.drop_where(|block| block.meta.max_time_ms < oldest_ms)?;
+        if self.options.retention_bytes == 0 {
+            return Ok(());
+        }
+        let blocks = self.blocks.current();
+        let mut held: u64 = blocks.iter().map(|block| block.len_bytes()).sum();
+        held += self.writer.lock().log.status().size_bytes;
+        let mut oldest_first: Vec<_> = blocks.iter().collect();
+        oldest_first.sort_by_key(|block| block.meta.max_time_ms);
+        for block in oldest_first {
+            if held <= self.options.retention_bytes {
+                break;
+            }
+            held -= block.len_bytes();
+            self.blocks.drop_where(|found| found.meta.ulid == block.meta.ulid)?;
+        }
+        Ok(())
     }
 
     /// Drops the log segments whose samples are all in blocks, once a checkpoint stands for the
@@ -275,19 +303,29 @@ impl Inner {
 
     fn living(&self) -> Living {
         let head = self.head.read();
+        let exemplars = |id| head.exemplars(id).cloned().collect::<Vec<_>>();
+        let owners = head.iter().map(|id| (id, exemplars(id))).filter(|(_, all)| !all.is_empty());
         Living {
-            series: head
-                .iter()
-                .map(|(id, series)| (id, series.labels.clone()))
-                .chain(head.aliases.iter().cloned())
-                .collect(),
-            exemplars: head
-                .iter()
-                .flat_map(|(id, series)| series.exemplars().map(move |e| (id, e.clone())))
-                .collect(),
+            exemplars: owners.filter_map(|(id, all)| Some((head.labels(id)?, all))).collect(),
             metadata: head.metadata.iter().map(|(name, m)| (name.clone(), m.clone())).collect(),
         }
     }
+}
+
+/// Opens a block that was just written.
+pub(super) fn open_written(disk: &dyn Disk, dir: &Path) -> Result<Block, MaintainError> {
+    Block::open(disk, dir).map_err(|error| match error {
+        BlockError::Io { path, source } => {
+            MaintainError::Io { path, doing: "open a block just written", source }
+        }
+        BlockError::Damaged { path, offset, what } => {
+            super::ReadError::Damaged { path, offset, what }.into()
+        }
+        BlockError::Version { path, .. } => {
+            let what = "the version is not the one just written";
+            super::ReadError::Damaged { path, offset: 0, what }.into()
+        }
+    })
 }
 
 /// Rounds down to a multiple, also below zero.

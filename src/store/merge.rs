@@ -79,3 +79,31 @@ pub(super) fn union(a: Option<TimeRange>, b: Option<TimeRange>) -> Option<TimeRa
         (one, other) => one.or(other),
     }
 }
+
+/// Appends to `into` what lies within `range`.
+pub(super) fn copy_range(from: &Points, range: TimeRange, into: &mut Points) {
+    let first = from.times_ms.partition_point(|time| *time < range.start_ms);
+    let last = from.times_ms.partition_point(|time| *time <= range.end_ms).max(first);
+    if from.starts_ms.is_empty() && into.starts_ms.is_empty() {
+        into.times_ms.extend_from_slice(&from.times_ms[first..last]);
+        into.values.extend_from_slice(&from.values[first..last]);
+    } else {
+        for at in first..last {
+            into.push(from.times_ms[at], from.values[at], start_at(from, at));
+        }
+    }
+    let histograms = from.histograms.iter().skip_while(|point| point.time_ms < range.start_ms);
+    into.histograms.extend(histograms.take_while(|point| point.time_ms <= range.end_ms).cloned());
+}
+
+/// Removes the samples within any of the ranges.
+pub(super) fn remove_ranges(points: &mut Points, ranges: &[TimeRange]) {
+    let is_gone = |time_ms: i64| ranges.iter().any(|range| range.contains(time_ms));
+    let before = std::mem::take(points);
+    for (at, (time_ms, value)) in before.times_ms.iter().zip(&before.values).enumerate() {
+        if !is_gone(*time_ms) {
+            points.push(*time_ms, *value, start_at(&before, at));
+        }
+    }
+    points.histograms.extend(before.histograms.into_iter().filter(|point| !is_gone(point.time_ms)));
+}

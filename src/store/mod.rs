@@ -8,17 +8,23 @@
 //! head; `maintain` cuts what is older into immutable blocks, drops the log that they cover and the
 //! blocks beyond retention.
 //!
-//! Lock order: `upkeep`, `writer`, then `head`. No I/O is done under `head`; readers take nothing else.
+//! Lock order: `upkeep`, `writer`, `head`, then `spellings`; who holds `spellings` for reading waits for
+//! nothing. No I/O is done under `head`; readers take nothing else.
 //!
 //! Absent on purpose: wire formats, validity of labels and histograms (`ingest` checks them), and
 //! any reading of what samples mean.
 
 mod appender;
+mod backup;
 mod block;
 mod blocks;
 mod bytes;
-mod cache;
 mod chunk;
+mod codec;
+mod compact;
+mod delete;
+#[doc(hidden)]
+pub mod doors;
 mod error;
 mod forget;
 mod head;
@@ -29,6 +35,7 @@ mod merge;
 mod postings;
 mod recover;
 mod snapshot;
+mod spellings;
 mod status;
 mod types;
 mod writer;
@@ -41,6 +48,7 @@ use parking_lot::{Mutex, RwLock};
 pub use appender::{Appender, Transaction};
 pub use error::{AppendError, MaintainError, OpenError, ReadError};
 pub use snapshot::{SelectedSeries, Snapshot};
+pub use spellings::{Speller, Spelling};
 pub use status::{
     BlockStatus, Cardinality, HeadStatus, LogStatus, NamedCount, RecoveryReport, StoreStatus,
 };
@@ -49,11 +57,13 @@ pub use types::{
 };
 
 use crate::env::{Clock, Disk, DiskLock, SimDisk};
+use crate::series::{Matcher, TimeRange};
 use blocks::Blocks;
 use forget::Epochs;
 use head::Head;
 use maintain::Upkeep;
 use recover::Recovered;
+use spellings::Spellings;
 use status::Counters;
 use writer::Writer;
 
@@ -64,6 +74,9 @@ pub struct StoreOptions {
     pub dir: PathBuf,
     /// How long samples are kept, ms, counted back from the newest one stored.
     pub retention_ms: i64,
+    /// How many bytes blocks and log may take together before the oldest blocks are dropped; 0 is no
+    /// bound.
+    pub retention_bytes: u64,
     /// How much older than the newest sample stored a late one may be, ms; 0 refuses all late ones.
     pub out_of_order_window_ms: i64,
     /// When the log is synced.
@@ -77,6 +90,7 @@ impl Default for StoreOptions {
         StoreOptions {
             dir: PathBuf::from("data"),
             retention_ms: 35 * 24 * HOUR_MS,
+            retention_bytes: 0,
             out_of_order_window_ms: HOUR_MS,
             wal_sync: WalSync::Every(100),
             block_range_ms: 2 * HOUR_MS,
@@ -115,6 +129,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     writer: Mutex<Writer>,
     head: RwLock<Head>,
+    speller: Speller,
+    spellings: RwLock<Spellings>,
     epochs: Epochs,
     counters: Counters,
     recovery: RecoveryReport,
@@ -149,6 +165,8 @@ impl Store {
             clock,
             writer: Mutex::new(writer),
             head: RwLock::new(head),
+            speller: Speller::new(),
+            spellings: RwLock::new(Spellings::new()),
             epochs: Epochs::new(),
             counters: Counters::default(),
             recovery: report,
@@ -187,6 +205,29 @@ impl Store {
     /// each minute. What fails is tried again the next time.
     pub fn maintain(&self) -> Result<(), MaintainError> {
         self.inner.maintain().inspect_err(|_| self.inner.counters.count_failed_round())
+    }
+
+    /// Deletes the samples within a range of the series that satisfy all matchers, for readers at
+    /// once; their room is given back by and by, or by [`Store::clean_tombstones`]. After an error
+    /// part of them may be deleted.
+    pub fn delete_series(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<(), MaintainError> {
+        self.inner.delete_series(matchers, range)
+    }
+
+    /// Rewrites the blocks from which samples were deleted, without those.
+    pub fn clean_tombstones(&self) -> Result<(), MaintainError> {
+        let _upkeep = self.inner.upkeep.lock();
+        self.inner.drop_deleted()
+    }
+
+    /// Makes a snapshot below `snapshots/` of the data directory, with what is not in a block yet if
+    /// `with_head`, and returns its name. The directory of that name opens as a store.
+    pub fn back_up(&self, with_head: bool) -> Result<String, MaintainError> {
+        self.inner.back_up(with_head)
     }
 
     /// Syncs the log and refuses writes from here on; reading goes on. Dropping the last clone does
@@ -231,6 +272,14 @@ impl Store {
     /// Returns the first `limit` entries of each list of where the head's cardinality comes from.
     pub fn cardinality(&self, limit: usize) -> Cardinality {
         self.inner.head.read().cardinality(limit)
+    }
+}
+
+impl Inner {
+    /// Returns whether the disk has room for so many bytes; one that cannot say is believed to.
+    fn has_room_for(&self, bytes: u64) -> bool {
+        let available = self.blocks.disk().available(&self.options.dir);
+        available.map_or(true, |available| available > bytes)
     }
 }
 

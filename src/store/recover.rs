@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use super::head::{Head, Stored};
 use super::judge::{TailKind, Tails};
-use super::log::{FloatRow, Log, Section, replay};
+use super::log::{FloatRow, Log, NamedSeries, Number, Section, add_to_check, replay};
 use super::status::RecoveryReport;
+use super::types::Exemplar;
 use super::{OpenError, StoreOptions, TEMPORARY};
 use crate::env::{Clock, Disk, DiskLock};
-use crate::series::{HistogramPoint, Labels, SeriesId};
+use crate::series::{HistogramPoint, SeriesId};
 
 /// What a data directory holds.
 pub(super) struct Recovered {
@@ -58,15 +57,28 @@ pub(super) fn recover(
         head: Head::new(),
         tails: Tails::default(),
         newest_ms: i64::MIN,
-        aliases: HashMap::new(),
+        segment: 0,
+        numbers: Vec::new(),
+        bases: Vec::new(),
+        undo: Vec::new(),
         samples: 0,
         nameless: 0,
+        baseless: 0,
     };
     let mut replayed =
         replay(&**disk, &dir, &mut |segment, section| restoring.take(segment, section, covered))?;
-    let aliases = restoring.aliases.drain().filter(|(_, alias)| alias.used);
-    let aliases = aliases.map(|(id, alias)| (id, alias.labels)).collect();
-    restoring.head.finish_restoring(aliases);
+    if restoring.baseless > 0 {
+        let problem = format!(
+            "{}: {} samples build on others that are damaged; they are lost",
+            dir.display(),
+            restoring.baseless
+        );
+        tracing::warn!(
+            samples = restoring.baseless,
+            "The log has samples that build on damaged ones."
+        );
+        replayed.problems.push(problem);
+    }
     if restoring.nameless > 0 {
         let problem = format!(
             "{}: {} samples are of series that the log does not name; they are lost",
@@ -100,104 +112,203 @@ struct Restoring {
     head: Head,
     tails: Tails,
     newest_ms: i64,
-    /// Ids of the log that stand for a series which has another one by now.
-    aliases: HashMap<SeriesId, Alias>,
+    /// The segment that is being read; 0 for the checkpoint.
+    segment: u64,
+    /// The series that the segment has named, by their numbers.
+    numbers: Vec<Option<SeriesId>>,
+    /// Their newest values, which the next ones are the differences to, by their numbers.
+    bases: Vec<u64>,
+    /// The bases that the present section has moved, as they were.
+    undo: Vec<(Number, u64)>,
     samples: u64,
     /// Samples whose series the log does not name.
     nameless: u64,
+    /// Samples that are differences to others which cannot be read.
+    baseless: u64,
 }
 
-struct Alias {
-    target: SeriesId,
-    labels: Labels,
-    /// Whether samples name it.
-    used: bool,
-}
+/// A damaged record must not ask for endless numbers: records between may have named this many.
+const NUMBER_GAP_MAX: usize = 1 << 22;
 
 impl Restoring {
     /// Takes a section in and returns the time of its newest sample.
     fn take(&mut self, segment: u64, section: Section, covered: &dyn Fn(u64, i64) -> bool) -> i64 {
-        let mut newest_ms = i64::MIN;
-        match section {
-            Section::Series(series) => {
-                for (id, labels) in series {
-                    let restored = self.head.restore(id, &labels);
-                    if restored == id {
-                        self.tails.get(id).logged = true;
-                    } else {
-                        self.aliases.insert(id, Alias { target: restored, labels, used: false });
-                    }
+        if self.segment != segment {
+            self.segment = segment;
+            self.numbers.clear();
+            self.bases.clear();
+        }
+        let covered = |time_ms| covered(segment, time_ms);
+        let newest_ms = match section {
+            Section::Series(named) => self.name(&named),
+            Section::Floats(mut rows, check) => {
+                self.undo_differences(&mut rows, check);
+                let newest_ms = newest(rows.iter().map(|row| row.time_ms));
+                for row in rows {
+                    let covered = covered(row.time_ms);
+                    self.sample(
+                        row.series,
+                        row.time_ms,
+                        Stored::Float(row.bits),
+                        row.start_ms,
+                        covered,
+                    );
                 }
+                newest_ms
             }
-            Section::Floats(rows) => {
-                for FloatRow { series, time_ms, bits, start_ms } in rows {
-                    newest_ms = newest_ms.max(time_ms);
-                    let covered = covered(segment, time_ms);
-                    self.sample(series, time_ms, Stored::Float(bits), start_ms, covered);
+            Section::LateFloats(rows) => {
+                for row in &rows {
+                    let (sample, covered) = (Stored::Float(row.bits), covered(row.time_ms));
+                    self.late(row.series, row.time_ms, sample, row.start_ms, covered);
                 }
+                newest(rows.iter().map(|row| row.time_ms))
             }
             Section::Histograms(rows) => {
+                let newest_ms = newest(rows.iter().map(|row| row.time_ms));
                 for row in rows {
-                    newest_ms = newest_ms.max(row.time_ms);
-                    let covered = covered(segment, row.time_ms);
+                    let covered = covered(row.time_ms);
                     let sample = Stored::Histogram(Arc::new(row.histogram));
                     self.sample(row.series, row.time_ms, sample, row.start_ms, covered);
                 }
+                newest_ms
             }
-            Section::Exemplars(exemplars) => {
-                for (series, exemplar) in exemplars {
-                    let id = self.resolve(series);
-                    let Some(series) = self.head.get_mut(id) else { continue };
-                    // The checkpoint and a segment may both have it.
-                    let newest = series.newest_exemplar();
-                    if newest.is_none_or(|newest| newest.time_ms <= exemplar.time_ms)
-                        && !newest.is_some_and(|newest| newest.bits_equal(&exemplar))
-                    {
-                        series.push_exemplar(exemplar);
+            Section::LateHistograms(rows) => {
+                let newest_ms = newest(rows.iter().map(|row| row.time_ms));
+                for row in rows {
+                    let covered = covered(row.time_ms);
+                    let sample = Stored::Histogram(Arc::new(row.histogram));
+                    self.late(row.series, row.time_ms, sample, row.start_ms, covered);
+                }
+                newest_ms
+            }
+            Section::Exemplars(exemplars) => self.exemplars(exemplars),
+            Section::Deleted(all) => {
+                for (number, range) in all {
+                    if let Some(id) = self.id(number) {
+                        self.tails.get(id).delete(range);
+                        self.head.delete(id, range);
                     }
                 }
+                i64::MIN
             }
-            Section::Metadata(all) => self.head.metadata.extend(all),
-        }
+            Section::Metadata(all) => {
+                self.head.metadata.extend(all);
+                i64::MIN
+            }
+        };
         self.newest_ms = self.newest_ms.max(newest_ms);
         newest_ms
     }
 
-    fn resolve(&mut self, id: SeriesId) -> SeriesId {
-        let Some(alias) = self.aliases.get_mut(&id) else { return id };
-        alias.used = true;
-        alias.target
+    fn name(&mut self, named: &NamedSeries) -> i64 {
+        let pairs = named.pairs.iter().map(|(name, value)| self.head.intern(name, value));
+        let pairs: Vec<_> = pairs.collect();
+        let first = named.first as usize;
+        if first > self.numbers.len() + NUMBER_GAP_MAX {
+            return i64::MIN;
+        }
+        if self.numbers.len() < first + named.series.len() {
+            self.numbers.resize(first + named.series.len(), None);
+            self.bases.resize(first + named.series.len(), 0);
+        }
+        let mut ids = Vec::new();
+        for (places, number) in named.series.iter().zip(first..) {
+            ids.clear();
+            ids.extend(places.iter().map(|place| pairs[*place as usize]));
+            let id = self.head.find_or_create_set(&ids);
+            self.numbers[number] = Some(id);
+        }
+        i64::MIN
     }
 
-    fn sample(&mut self, id: SeriesId, time_ms: i64, sample: Stored, start_ms: i64, covered: bool) {
-        let id = self.resolve(id);
-        if self.head.get(id).is_none() {
-            self.nameless += u64::from(!covered);
+    fn id(&self, number: Number) -> Option<SeriesId> {
+        self.numbers.get(number as usize).copied().flatten()
+    }
+
+    /// Makes values of the differences that the log has. Where the check says that they are not the
+    /// right ones, because a record before was lost, there are no rows left.
+    fn undo_differences(&mut self, rows: &mut Vec<FloatRow>, check: u32) {
+        self.undo.clear();
+        let mut found = 0;
+        for row in &mut *rows {
+            let Some(base) = self.bases.get_mut(row.series as usize) else { continue };
+            self.undo.push((row.series, *base));
+            row.bits ^= *base;
+            *base = row.bits;
+            found = add_to_check(found, row.bits);
+        }
+        if found == check && self.undo.len() == rows.len() {
             return;
         }
-        let tail = self.tails.get(id);
-        let ordered = tail.kind == TailKind::None || time_ms > tail.time_ms;
-        if ordered {
-            tail.time_ms = time_ms;
-            (tail.kind, tail.bits) = match &sample {
-                Stored::Float(bits) => (TailKind::Float, *bits),
-                Stored::Histogram(_) => (TailKind::Histogram, 0),
-            };
+        for (number, base) in self.undo.drain(..).rev() {
+            self.bases[number as usize] = base;
         }
+        self.baseless += rows.len() as u64;
+        rows.clear();
+    }
+
+    fn exemplars(&mut self, exemplars: Vec<(Number, Exemplar)>) -> i64 {
+        for (number, exemplar) in exemplars {
+            let Some(id) = self.id(number) else { continue };
+            // The checkpoint and a segment may both have it.
+            let newest = self.head.exemplars(id).next_back();
+            if newest.is_none_or(|newest| newest.time_ms <= exemplar.time_ms)
+                && !newest.is_some_and(|newest| newest.bits_equal(&exemplar))
+            {
+                self.head.push_exemplar(id, exemplar);
+            }
+        }
+        i64::MIN
+    }
+
+    /// Takes in a sample that came in order.
+    fn sample(
+        &mut self,
+        number: Number,
+        time_ms: i64,
+        sample: Stored,
+        start_ms: i64,
+        covered: bool,
+    ) {
+        let Some(id) = self.id(number) else {
+            self.nameless += u64::from(!covered);
+            return;
+        };
+        let tail = self.tails.get(id);
+        if tail.kind != TailKind::None && time_ms <= tail.time_ms {
+            // No log of ours has this; another one's sample is not lost for it.
+            return self.late(number, time_ms, sample, start_ms, covered);
+        }
+        tail.time_ms = time_ms;
+        (tail.kind, tail.bits) = match &sample {
+            Stored::Float(bits) => (TailKind::Float, *bits),
+            Stored::Histogram(_) => (TailKind::Histogram, 0),
+        };
         if covered {
             return;
         }
         self.samples += 1;
-        let series = self.head.get_mut(id).expect("it was found above");
         match sample {
-            Stored::Float(bits) if ordered => {
-                series.push_float(time_ms, f64::from_bits(bits), start_ms);
+            Stored::Float(bits) => self.head.push_float(id, time_ms, bits, start_ms),
+            Stored::Histogram(histogram) => {
+                self.head.push_histogram(id, HistogramPoint { time_ms, start_ms, histogram });
             }
-            Stored::Histogram(histogram) if ordered => {
-                series.push_histogram(HistogramPoint { time_ms, start_ms, histogram });
-            }
-            late if series.at(time_ms).is_none() => series.insert_late(time_ms, late, start_ms),
-            _ => {}
         }
     }
+
+    /// Takes in a sample that came late.
+    fn late(&mut self, number: Number, time_ms: i64, sample: Stored, start_ms: i64, covered: bool) {
+        let Some(id) = self.id(number) else {
+            self.nameless += u64::from(!covered);
+            return;
+        };
+        if !covered && self.head.sample_at(id, time_ms).is_none() {
+            self.samples += 1;
+            self.head.insert_late(id, time_ms, sample, start_ms);
+        }
+    }
+}
+
+fn newest(times_ms: impl Iterator<Item = i64>) -> i64 {
+    times_ms.max().unwrap_or(i64::MIN)
 }

@@ -66,10 +66,12 @@ impl Snapshot {
         }
         {
             let head = self.store.head.read();
-            for slot in matching(&head.index, matchers)? {
-                let Some((id, series)) = head.in_slot(slot) else { continue };
-                if series.range().is_some_and(|held| held.overlaps(range)) {
-                    found.entry(series.labels.clone()).or_default().push(Part::Head(id));
+            for slot in matching(head.index(), matchers)? {
+                let Some(id) = head.in_slot(slot) else { continue };
+                if head.range(id).is_some_and(|held| held.overlaps(range))
+                    && let Some(labels) = head.labels(id)
+                {
+                    found.entry(labels).or_default().push(Part::Head(id));
                 }
             }
         }
@@ -91,11 +93,7 @@ impl Snapshot {
         for part in &series.parts {
             match part {
                 Part::Block(block, series) => block.read(*series, range, into)?,
-                Part::Head(id) => {
-                    if let Some(series) = self.store.head.read().get(*id) {
-                        series.read(range, into);
-                    }
-                }
+                Part::Head(id) => self.store.head.read().read(*id, range, into),
             }
         }
         Ok(())
@@ -118,7 +116,7 @@ impl Snapshot {
             for block in self.blocks_in(range) {
                 block.index().for_each_name(&mut visit)?;
             }
-            self.store.head.read().index.for_each_name(&mut visit)?;
+            self.store.head.read().index().for_each_name(&mut visit)?;
         } else {
             for series in self.select(matchers, range)? {
                 for (name, _) in &series.labels {
@@ -149,7 +147,7 @@ impl Snapshot {
             for block in self.blocks_in(range) {
                 block.index().for_each_value(name, &mut visit)?;
             }
-            self.store.head.read().index.for_each_value(name, &mut visit)?;
+            self.store.head.read().index().for_each_value(name, &mut visit)?;
         } else {
             for series in self.select(matchers, range)? {
                 if let Some(value) = series.labels.get(name)
@@ -170,12 +168,12 @@ impl Snapshot {
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, ReadError> {
         let head = self.store.head.read();
         let mut found = Vec::new();
-        for slot in matching(&head.index, matchers)? {
-            let Some((_, series)) = head.in_slot(slot) else { continue };
+        for slot in matching(head.index(), matchers)? {
+            let Some(id) = head.in_slot(slot) else { continue };
             let exemplars: Vec<_> =
-                series.exemplars().filter(|e| range.contains(e.time_ms)).cloned().collect();
+                head.exemplars(id).filter(|e| range.contains(e.time_ms)).cloned().collect();
             if !exemplars.is_empty() {
-                found.push((series.labels.clone(), exemplars));
+                found.extend(head.labels(id).map(|labels| (labels, exemplars)));
             }
         }
         found.sort_unstable_by(|a, b| a.0.cmp(&b.0));

@@ -98,6 +98,8 @@ pub struct BlockStatus {
     pub samples: u64,
     /// Bytes on disk.
     pub size_bytes: u64,
+    /// How often its samples were merged with those of other blocks.
+    pub level: u32,
 }
 
 /// The log, in numbers.

@@ -6,7 +6,7 @@ use super::appender::{Batch, Row};
 use super::forget::Forgotten;
 use super::head::Stored;
 use super::judge::{Bounds, FUTURE_MAX_MS, JudgeOptions, Tail, TailKind, Tails, Verdict};
-use super::log::{FloatRow, HistogramRow, Log, TransactionWriter};
+use super::log::{FloatRow, HistogramRow, Log, Number, TransactionWriter, add_to_check};
 use super::types::{Committed, Exemplar, Refused, RefusedKind, RefusedReason};
 use super::{AppendError, Inner};
 use crate::series::{HistogramPoint, Labels, SeriesId};
@@ -27,9 +27,19 @@ pub(super) struct Writer {
     fates: Vec<Fate>,
     /// The tails that the present transaction has moved, as they were.
     undo: Vec<(SeriesId, Tail)>,
-    /// The series that the present transaction names in the log for the first time.
-    named: Vec<SeriesId>,
-    record: TransactionWriter,
+    /// What the floats of the present transaction that came in order are the differences to.
+    bases: Vec<u64>,
+    /// The series that the present transaction is the first of its log segment to name.
+    pub(super) named: Vec<SeriesId>,
+    pub(super) numbers: Numbers,
+    pub(super) record: TransactionWriter,
+}
+
+/// The numbers that a log segment has given to series.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Numbers {
+    segment: u32,
+    pub(super) next: Number,
 }
 
 /// What is done with a sample that was judged.
@@ -53,7 +63,9 @@ impl Writer {
             closed: false,
             fates: Vec::new(),
             undo: Vec::new(),
+            bases: Vec::new(),
             named: Vec::new(),
+            numbers: Numbers::default(),
             record: TransactionWriter::default(),
         }
     }
@@ -64,14 +76,40 @@ impl Writer {
         self.log.sync()
     }
 
-    /// Takes back what judging a transaction did.
-    fn roll_back(&mut self) {
+    /// Takes back what judging a transaction did. The segment that did not take it is given up, and
+    /// the numbers in it with it.
+    pub(super) fn roll_back(&mut self) {
         for (series, tail) in self.undo.drain(..).rev() {
             *self.tails.get(series) = tail;
         }
-        for series in self.named.drain(..) {
-            self.tails.get(series).logged = false;
+        self.numbers = Numbers::default();
+    }
+
+    /// Begins a transaction in the segment that is written to.
+    pub(super) fn begin(&mut self) {
+        let segment = self.log.current_number() as u32;
+        if self.numbers.segment != segment {
+            self.numbers = Numbers { segment, next: 0 };
         }
+        self.fates.clear();
+        self.undo.clear();
+        self.bases.clear();
+        self.named.clear();
+    }
+
+    /// Returns the tail of a series that is going to be logged, under a number that the present
+    /// segment has.
+    #[inline]
+    pub(super) fn tail_to_log(&mut self, id: SeriesId) -> &mut Tail {
+        let Numbers { segment, next } = self.numbers;
+        let tail = self.tails.get(id);
+        self.undo.push((id, *tail));
+        if tail.segment != segment {
+            tail.name(segment, next);
+            self.numbers.next += 1;
+            self.named.push(id);
+        }
+        tail
     }
 }
 
@@ -83,6 +121,7 @@ impl Inner {
             return Err(AppendError::Closed);
         }
         writer.log.ensure_open()?;
+        writer.begin();
         let now_ms = self.clock.now_ms();
         self.revive(&mut writer, batch);
         let mut committed = Committed::default();
@@ -116,18 +155,21 @@ impl Inner {
         };
         let bounds = Bounds::new(now_ms, writer.newest_ms, writer.blocks_end_ms, &options);
         let mut fates = std::mem::take(&mut writer.fates);
-        fates.clear();
-        writer.undo.clear();
         let mut pending = Pending::default();
         for (at, row) in batch.samples.iter().enumerate() {
-            let tail = writer.tails.get(row.series);
-            let fate = match bounds.judge(tail, row.time_ms) {
+            let tail = *writer.tails.get(row.series);
+            let fate = match bounds.judge(&tail, row.time_ms) {
                 Verdict::Ordered => {
-                    writer.undo.push((row.series, *tail));
+                    let segment = writer.numbers.segment;
+                    let tail = writer.tail_to_log(row.series);
+                    let base = tail.base(segment);
                     tail.time_ms = row.time_ms;
-                    tail.bits = row.bits;
-                    tail.kind =
-                        if row.is_histogram { TailKind::Histogram } else { TailKind::Float };
+                    if row.is_histogram {
+                        (tail.kind, tail.bits) = (TailKind::Histogram, 0);
+                    } else {
+                        (tail.kind, tail.bits, tail.is_base) = (TailKind::Float, row.bits, true);
+                        writer.bases.push(base);
+                    }
                     Ok(Fate::Ordered)
                 }
                 Verdict::SameTime if !row.is_histogram && tail.kind == TailKind::Float => {
@@ -137,7 +179,7 @@ impl Inner {
                 Verdict::SameTime | Verdict::Late => {
                     let taken = pending
                         .find(batch, &fates, row.series, row.time_ms)
-                        .or_else(|| self.head.read().get(row.series)?.at(row.time_ms));
+                        .or_else(|| self.head.read().sample_at(row.series, row.time_ms));
                     match taken {
                         None => Ok(Fate::Late),
                         Some(taken) if taken.bits_equal(&stored(batch, row)) => Ok(Fate::Known),
@@ -174,9 +216,10 @@ impl Inner {
             if len > EXEMPLAR_CHARS_MAX || exemplar.time_ms > latest_ms {
                 return false;
             }
-            let before = newest.get(series).cloned().or_else(|| {
-                self.head.read().get(*series).and_then(|series| series.newest_exemplar().cloned())
-            });
+            let before = newest
+                .get(series)
+                .cloned()
+                .or_else(|| self.head.read().exemplars(*series).next_back().cloned());
             let order = before.as_ref().map(|before| exemplar_order(exemplar, before));
             match order {
                 Some(_) if before.is_some_and(|before| before.bits_equal(exemplar)) => {
@@ -204,50 +247,62 @@ impl Inner {
         what: RefusedKind,
         reason: RefusedReason,
     ) -> Refused {
-        let labels = self.head.read().get(series).map(|series| series.labels.clone());
-        let labels = labels.unwrap_or_else(Labels::empty);
+        let labels = self.head.read().labels(series).unwrap_or_else(Labels::empty);
         Refused { series, labels, time_ms, what, reason }
     }
 
     /// Writes what was judged to the log, as one record.
     fn log(&self, writer: &mut Writer, batch: &mut Batch) -> Result<(), AppendError> {
         let mut newest_ms = i64::MIN;
-        writer.named.clear();
-        let accepted = |fate: &Fate| matches!(fate, Fate::Ordered | Fate::Late);
-        let rows = batch.samples.iter().zip(&writer.fates).filter(|(_, fate)| accepted(fate));
-        for (row, _) in rows.clone() {
-            newest_ms = newest_ms.max(row.time_ms);
-            let tail = writer.tails.get(row.series);
-            if !std::mem::replace(&mut tail.logged, true) {
-                writer.named.push(row.series);
+        let first = writer.numbers.next - writer.named.len() as Number;
+        for at in 0..writer.fates.len() {
+            let (row, fate) = (&batch.samples[at], writer.fates[at]);
+            if matches!(fate, Fate::Ordered | Fate::Late) {
+                newest_ms = newest_ms.max(row.time_ms);
+            }
+            if fate == Fate::Late {
+                writer.tail_to_log(row.series);
             }
         }
         for (series, _) in &batch.exemplars {
-            if !std::mem::replace(&mut writer.tails.get(*series).logged, true) {
-                writer.named.push(*series);
-            }
+            writer.tail_to_log(*series);
         }
-        let record = &mut writer.record;
+        let Writer { record, tails, fates, bases, named, .. } = writer;
         record.clear();
         {
             let head = self.head.read();
             batch.metadata.retain(|(metric, known)| head.metadata.get(metric) != Some(known));
-            let named = writer.named.iter();
-            record.series(named.filter_map(|id| head.get(*id).map(|series| (*id, &series.labels))));
+            let named = named.iter().map(|id| head.pair_ids(*id));
+            record.series(first, named, |pair| head.index().text(pair));
         }
-        record.floats(rows.clone().filter(|(row, _)| !row.is_histogram).map(|(row, _)| FloatRow {
-            series: row.series,
+        let tails = &*tails;
+        let rows = |fate: Fate, is_histogram: bool| {
+            let rows = batch.samples.iter().zip(fates.iter());
+            let rows = rows
+                .filter(move |(row, found)| **found == fate && row.is_histogram == is_histogram);
+            rows.map(|(row, _)| row)
+        };
+        let float = |row: &Row, base: u64| FloatRow {
+            series: tails.number(row.series),
             time_ms: row.time_ms,
-            bits: row.bits,
+            bits: row.bits ^ base,
             start_ms: row.start_ms,
-        }));
-        record.histograms(rows.filter(|(row, _)| row.is_histogram).map(|(row, _)| HistogramRow {
-            series: row.series,
-            time_ms: row.time_ms,
-            start_ms: row.start_ms,
-            histogram: &*batch.histograms[row.bits as usize],
-        }));
-        record.exemplars(batch.exemplars.iter().map(|(series, exemplar)| (*series, exemplar)));
+        };
+        let ordered = rows(Fate::Ordered, false).zip(bases.iter());
+        let check = rows(Fate::Ordered, false).fold(0, |check, row| add_to_check(check, row.bits));
+        record.floats(ordered.map(|(row, base)| float(row, *base)), check);
+        record.late_floats(rows(Fate::Late, false).map(|row| float(row, 0)));
+        for (fate, late) in [(Fate::Ordered, false), (Fate::Late, true)] {
+            let rows = rows(fate, true).map(|row| HistogramRow {
+                series: tails.number(row.series),
+                time_ms: row.time_ms,
+                start_ms: row.start_ms,
+                histogram: &*batch.histograms[row.bits as usize],
+            });
+            record.histograms(rows, late);
+        }
+        let exemplars = batch.exemplars.iter();
+        record.exemplars(exemplars.map(|(series, one)| (tails.number(*series), one)));
         record.metadata(batch.metadata.iter().map(|(metric, known)| (metric.as_str(), known)));
         if record.payload().is_empty() {
             return Ok(());
@@ -262,23 +317,18 @@ impl Inner {
             if !matches!(fate, Fate::Ordered | Fate::Late) {
                 continue;
             }
-            let Some(series) = head.get_mut(row.series) else { continue };
             writer.newest_ms = writer.newest_ms.max(row.time_ms);
-            let Row { time_ms, start_ms, .. } = *row;
+            let Row { series, time_ms, start_ms, .. } = *row;
             match (fate, stored(batch, row)) {
-                (Fate::Late, sample) => series.insert_late(time_ms, sample, start_ms),
-                (_, Stored::Float(bits)) => {
-                    series.push_float(time_ms, f64::from_bits(bits), start_ms);
-                }
+                (Fate::Late, sample) => head.insert_late(series, time_ms, sample, start_ms),
+                (_, Stored::Float(bits)) => head.push_float(series, time_ms, bits, start_ms),
                 (_, Stored::Histogram(histogram)) => {
-                    series.push_histogram(HistogramPoint { time_ms, start_ms, histogram });
+                    head.push_histogram(series, HistogramPoint { time_ms, start_ms, histogram });
                 }
             }
         }
         for (series, exemplar) in batch.exemplars.drain(..) {
-            if let Some(series) = head.get_mut(series) {
-                series.push_exemplar(exemplar);
-            }
+            head.push_exemplar(series, exemplar);
         }
         for (name, metadata) in batch.metadata.drain(..) {
             head.metadata.insert(name, metadata);

@@ -39,6 +39,12 @@ pub trait Disk: Send + Sync {
     /// free.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a sealed file a second name on the same file system.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Returns how many bytes can still be written below a directory.
+    fn available(&self, dir: &Path) -> io::Result<u64>;
+
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 

@@ -48,6 +48,15 @@ impl Disk for RealDisk {
         fs::rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn available(&self, dir: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the Disk that the others go through")]
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)

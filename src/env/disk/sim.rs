@@ -35,6 +35,8 @@ struct State {
     locked: BTreeSet<PathBuf>,
     calls: u64,
     fault: Option<(u64, Fault)>,
+    /// `None` says that there is no end to it.
+    available: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,6 +66,11 @@ impl SimDisk {
     pub fn fail_after(&self, calls: u64, fault: Fault) {
         let mut state = self.0.lock();
         state.fault = Some((state.calls + calls, fault));
+    }
+
+    /// Says how many bytes can still be written, whatever is written; writing goes on all the same.
+    pub fn set_available(&self, bytes: u64) {
+        self.0.lock().available = Some(bytes);
     }
 
     /// Ends all failing.
@@ -240,6 +247,25 @@ impl Disk for SimDisk {
             state.live.insert(moved, entry);
         }
         Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        match state.call() {
+            Some(Fault::Io) => return Err(eio()),
+            Some(_) => return Err(enospc()),
+            None => {}
+        }
+        if state.live.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let node = state.file(from)?;
+        state.live.insert(to.to_owned(), Entry::File(node));
+        Ok(())
+    }
+
+    fn available(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(self.0.lock().available.unwrap_or(u64::MAX))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

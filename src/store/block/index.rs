@@ -2,7 +2,9 @@ use std::path::PathBuf;
 
 use roaring::RoaringBitmap;
 
-use super::{BlockError, ChunkRef, HEADER_LEN, MAGIC_INDEX, check_header};
+use super::{
+    BlockError, CHECKSUM_LEN, ChunkRef, HEADER_LEN, MAGIC_INDEX, Stored, TimesRef, check_header,
+};
 use crate::env::FileBytes;
 use crate::series::{Labels, TimeRange};
 use crate::store::ReadError;
@@ -10,16 +12,18 @@ use crate::store::bytes::{Reader, put_u32, put_u64};
 use crate::store::postings::LabelIndex;
 
 /// The sections of an index file, in their order.
-pub(super) const SECTIONS: usize = 6;
+pub(super) const SECTIONS: usize = 7;
 pub(super) const STRINGS: usize = 0;
 pub(super) const NAMES: usize = 1;
 pub(super) const PAIRS: usize = 2;
 pub(super) const POSTINGS: usize = 3;
 pub(super) const SERIES: usize = 4;
 pub(super) const SERIES_OFFSETS: usize = 5;
+pub(super) const TIMES: usize = 6;
 
 pub(super) const NAME_LEN: usize = 8;
 pub(super) const PAIR_LEN: usize = 8;
+pub(super) const TIMES_LEN: usize = 32;
 const FOOTER_LEN: usize = SECTIONS * 20 + 8;
 
 /// The label index of a block, read where it lies.
@@ -81,10 +85,6 @@ impl Index {
             *section = (start, end);
         }
         Ok(Index { path, bytes, sections })
-    }
-
-    pub(super) fn len_bytes(&self) -> u64 {
-        self.bytes.len() as u64
     }
 
     fn section(&self, section: usize) -> &[u8] {
@@ -174,21 +174,32 @@ impl Index {
         let sound = pairs.is_sorted_by(|(a, _), (b, _)| a < b)
             && pairs.iter().all(|(_, value)| !value.is_empty());
         let labels = sound.then(|| Labels::from_sorted(pairs))?;
-        let count = reader.count(4)?;
+        let count = reader.count(3)?;
         let mut chunks = Vec::with_capacity(count);
-        let (mut end_ms, mut end) = (0i64, 0u64);
+        let (mut times, mut end) = (0i64, 0u64);
         for _ in 0..count {
-            let start_ms = end_ms.wrapping_add(reader.signed()?);
-            end_ms = start_ms.wrapping_add_unsigned(reader.varint()?);
+            times = times.checked_add(reader.signed()?)?;
             let offset = end.checked_add(reader.varint()?)?;
             let len = u32::try_from(reader.varint()?).ok()?;
-            end = offset.checked_add(u64::from(len))?;
-            chunks.push(ChunkRef { range: TimeRange::new(start_ms, end_ms), offset, len });
+            end = offset.checked_add(u64::from(len) + CHECKSUM_LEN)?;
+            let times = self.times(usize::try_from(times).ok()?)?;
+            chunks.push(ChunkRef { times, body: Stored { offset, len } });
         }
         Some((labels, chunks))
     }
 
-    fn series_count(&self) -> u32 {
+    /// Returns where a time column is, and what it covers.
+    fn times(&self, number: usize) -> Option<TimesRef> {
+        let at = number.checked_mul(TIMES_LEN)?;
+        let mut reader = Reader::new(self.section(TIMES).get(at..)?);
+        let (start_ms, end_ms) = (reader.u64()? as i64, reader.u64()? as i64);
+        let (offset, len) = (reader.u64()?, reader.u32()?);
+        let range = TimeRange::new(start_ms, end_ms);
+        Some(TimesRef { range, count: reader.u32()?, stored: Stored { offset, len } })
+    }
+
+    /// Returns how many series there are.
+    pub(super) fn series_count(&self) -> u32 {
         (self.section(SERIES_OFFSETS).len() / 4) as u32
     }
 }

@@ -12,6 +12,10 @@ pub(in crate::store) struct Meta {
     pub(in crate::store) ulid: String,
     /// Counts up with every block cut: of two samples at one time the lower one's was stored first.
     pub(in crate::store) sequence: u64,
+    /// How often its samples were merged with those of other blocks.
+    pub(in crate::store) level: u32,
+    /// The blocks that it replaces; those still there when it is opened are removed.
+    pub(in crate::store) sources: Vec<String>,
     /// First and last sample, ms.
     pub(in crate::store) min_time_ms: i64,
     pub(in crate::store) max_time_ms: i64,

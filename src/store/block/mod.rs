@@ -6,33 +6,39 @@
 //! when the block is opened, a chunk each time it is read: a chunk that is damaged is named, and
 //! passed over from then on.
 //!
-//! Absent on purpose: merging blocks.
+//! Absent on purpose: which blocks are merged, and when (`compact`).
 
 mod index;
+mod label_tables;
 mod meta;
+mod tombstones;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use hashbrown::HashSet;
 use parking_lot::Mutex;
 
 pub(super) use meta::{Covers, Meta};
-pub(super) use write::BlockWriter;
+pub(super) use tombstones::Tombstones;
+pub(super) use write::{BlockWriter, Origin};
 
 use super::ReadError;
 use super::bytes::{Reader, put_u16, put_u64};
 use super::chunk;
-use super::merge::merge_into;
+use super::merge::{copy_range, merge_into, remove_ranges};
 use super::postings::LabelIndex;
 use super::status::BlockStatus;
 use crate::env::{Disk, FileBytes};
 use crate::series::{Labels, Points, TimeRange};
 use index::Index;
 
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEADER_LEN: usize = 16;
+const CHECKSUM_LEN: u64 = 4;
 const MAGIC_CHUNKS: [u8; 4] = *b"FWCK";
 const MAGIC_INDEX: [u8; 4] = *b"FWIX";
 
@@ -46,6 +52,7 @@ pub(super) struct Block {
     dir: PathBuf,
     index: Index,
     chunks: FileBytes,
+    tombstones: ArcSwap<Tombstones>,
     /// Offsets of chunks that were found damaged.
     damaged: Mutex<HashSet<u64>>,
     damaged_total: AtomicU64,
@@ -61,12 +68,26 @@ pub(super) enum BlockError {
     Io { path: PathBuf, source: std::io::Error },
 }
 
-/// Where a chunk lies, and what it holds.
+/// Where bytes lie in the chunks file; their checksum follows them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ChunkRef {
-    pub(super) range: TimeRange,
+struct Stored {
     offset: u64,
     len: u32,
+}
+
+/// A time column.
+#[derive(Clone, Copy, Debug)]
+struct TimesRef {
+    range: TimeRange,
+    count: u32,
+    stored: Stored,
+}
+
+/// A chunk: what its samples are, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChunkRef {
+    times: TimesRef,
+    body: Stored,
 }
 
 impl Block {
@@ -97,6 +118,7 @@ impl Block {
             dir: dir.to_owned(),
             index,
             chunks,
+            tombstones: ArcSwap::from_pointee(Tombstones::read(disk, dir)?),
             damaged: Mutex::default(),
             damaged_total: AtomicU64::new(0),
         })
@@ -114,6 +136,11 @@ impl Block {
         &self.index
     }
 
+    /// Returns the labels of a series.
+    pub(super) fn labels(&self, series: u32) -> Result<Labels, ReadError> {
+        Ok(self.index.series(series)?.0)
+    }
+
     /// Returns the labels of a series and whether it may have samples in `range`.
     pub(super) fn labels_in(
         &self,
@@ -121,7 +148,15 @@ impl Block {
         range: TimeRange,
     ) -> Result<Option<Labels>, ReadError> {
         let (labels, chunks) = self.index.series(series)?;
-        Ok(chunks.iter().any(|chunk| chunk.range.overlaps(range)).then_some(labels))
+        let tombstones = self.tombstones.load();
+        if tombstones
+            .of(series)
+            .iter()
+            .any(|gone| gone.start_ms <= range.start_ms && range.end_ms <= gone.end_ms)
+        {
+            return Ok(None);
+        }
+        Ok(chunks.iter().any(|chunk| chunk.times.range.overlaps(range)).then_some(labels))
     }
 
     /// Merges the samples of a series within `range` into `into`; what is there already stays.
@@ -133,14 +168,20 @@ impl Block {
     ) -> Result<(), ReadError> {
         let (_, chunks) = self.index.series(series)?;
         let mut part = Points::default();
-        for chunk in chunks.into_iter().filter(|chunk| chunk.range.overlaps(range)) {
+        let tombstones = self.tombstones.load();
+        let gone = tombstones.of(series);
+        for chunk in chunks.into_iter().filter(|chunk| chunk.times.range.overlaps(range)) {
             part.clear();
             self.read_chunk(chunk, &mut part);
-            if range.contains(chunk.range.start_ms) && range.contains(chunk.range.end_ms) {
+            if !gone.is_empty() {
+                remove_ranges(&mut part, gone);
+            }
+            let held = chunk.times.range;
+            if range.contains(held.start_ms) && range.contains(held.end_ms) {
                 merge_into(into, &part);
             } else {
                 let mut within = Points::default();
-                super::head::copy_range(&part, range, &mut within);
+                copy_range(&part, range, &mut within);
                 merge_into(into, &within);
             }
         }
@@ -149,23 +190,56 @@ impl Block {
 
     /// Decodes a chunk, or names it and yields nothing when it is damaged.
     fn read_chunk(&self, chunk: ChunkRef, into: &mut Points) {
-        let decoded = usize::try_from(chunk.offset).ok().and_then(|offset| {
-            let stored = self.chunks.get(offset..)?.get(..chunk.len as usize + 4)?;
-            let (bytes, crc) = stored.split_at(chunk.len as usize);
-            (crc32c::crc32c(bytes) == Reader::new(crc).u32()?).then_some(())?;
-            chunk::decode(bytes, into)
-        });
-        if decoded.is_none() {
-            into.clear();
-            if self.damaged.lock().insert(chunk.offset) {
-                self.damaged_total.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    file = %self.dir.join(CHUNKS_FILE).display(), offset = chunk.offset,
-                    start_ms = chunk.range.start_ms, end_ms = chunk.range.end_ms,
-                    "A chunk is damaged; its samples are missing from answers, all else serves."
-                );
-            }
+        let (times, body) = (self.stored(chunk.times.stored), self.stored(chunk.body));
+        if let (Some(times), Some(body)) = (times, body)
+            && chunk::decode(chunk.times.count, times, body, into).is_some()
+        {
+            return;
         }
+        into.clear();
+        let damaged = if times.is_none() { chunk.times.stored } else { chunk.body };
+        if self.damaged.lock().insert(damaged.offset) {
+            self.damaged_total.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                file = %self.dir.join(CHUNKS_FILE).display(), offset = damaged.offset,
+                start_ms = chunk.times.range.start_ms, end_ms = chunk.times.range.end_ms,
+                "A chunk is damaged; its samples are missing from answers, all else serves."
+            );
+        }
+    }
+
+    /// Returns bytes of the chunks file, if their checksum matches.
+    fn stored(&self, stored: Stored) -> Option<&[u8]> {
+        let from = self.chunks.get(usize::try_from(stored.offset).ok()?..)?;
+        let (bytes, rest) = from.split_at_checked(stored.len as usize)?;
+        (crc32c::crc32c(bytes) == Reader::new(rest).u32()?).then_some(bytes)
+    }
+
+    /// Returns how many series there are; they are numbered by the order of their labels.
+    pub(super) fn series_count(&self) -> u32 {
+        self.index.series_count()
+    }
+
+    /// Returns what was deleted from it.
+    pub(super) fn tombstones(&self) -> Arc<Tombstones> {
+        self.tombstones.load_full()
+    }
+
+    /// Replaces what was deleted, on disk and for readers.
+    pub(super) fn set_tombstones(
+        &self,
+        disk: &dyn Disk,
+        created_ms: i64,
+        tombstones: Tombstones,
+    ) -> std::io::Result<()> {
+        tombstones.write(disk, &self.dir, created_ms)?;
+        self.tombstones.store(Arc::new(tombstones));
+        Ok(())
+    }
+
+    /// Returns the bytes of its files.
+    pub(super) fn len_bytes(&self) -> u64 {
+        self.meta.chunks_len_bytes + self.meta.index_len_bytes
     }
 
     /// Returns what operators ask for.
@@ -177,7 +251,8 @@ impl Block {
             series: self.meta.series,
             chunks: self.meta.chunks,
             samples: self.meta.samples,
-            size_bytes: self.meta.chunks_len_bytes + self.index.len_bytes(),
+            size_bytes: self.len_bytes(),
+            level: self.meta.level,
         }
     }
 

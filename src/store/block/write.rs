@@ -3,22 +3,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use roaring::RoaringBitmap;
 use ulid::Ulid;
 
-use super::index::{NAMES, PAIRS, POSTINGS, SECTIONS, SERIES, SERIES_OFFSETS, STRINGS, put_footer};
+use super::label_tables::LabelTables;
 use super::{
-    CHUNKS_FILE, Covers, HEADER_LEN, INDEX_FILE, MAGIC_CHUNKS, MAGIC_INDEX, META_FILE, Meta,
-    VERSION, header,
+    CHECKSUM_LEN, CHUNKS_FILE, Covers, INDEX_FILE, MAGIC_CHUNKS, META_FILE, Meta, VERSION, header,
 };
 use crate::env::{Disk, DiskFile};
 use crate::series::{Labels, TimeRange};
 use crate::store::MaintainError;
-use crate::store::bytes::{put_signed, put_text, put_u32, put_varint};
+use crate::store::bytes::{put_signed, put_u32, put_u64, put_varint};
 use crate::store::chunk::Chunk;
 
 /// Chunks are collected to this many bytes before they are written.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// Where a block comes from.
+pub(in crate::store) struct Origin {
+    /// Its place in the order in which samples were stored.
+    pub(in crate::store) sequence: u64,
+    /// How often its samples were merged with those of other blocks.
+    pub(in crate::store) level: u32,
+    /// The blocks that it replaces.
+    pub(in crate::store) sources: Vec<String>,
+    pub(in crate::store) covers: Covers,
+}
 
 /// Writes a block into a directory beside the others and gives it its name once it is whole.
 pub(in crate::store) struct BlockWriter<'a> {
@@ -29,17 +38,25 @@ pub(in crate::store) struct BlockWriter<'a> {
     file: Arc<dyn DiskFile>,
     pending: Vec<u8>,
     written: u64,
-    series: Vec<WrittenSeries>,
+    synced: u64,
+    labels: LabelTables,
+    /// The labels of the series that came last.
+    last: Option<Labels>,
+    /// The time columns written, by their bytes and how many times they are.
+    known_times: HashMap<(Arc<[u8]>, u32), u32>,
+    /// The entries of the time columns for the index.
+    times: Vec<u8>,
+    times_count: u32,
     range: Option<TimeRange>,
     chunks: u64,
     samples: u64,
 }
 
-struct WrittenSeries {
-    labels: Labels,
-    /// Range, offset and length of each chunk.
-    chunks: Vec<(TimeRange, u64, u64)>,
-}
+/// A block is synced after each so many bytes, so that the log's syncs never wait for all of it.
+const SYNC_BYTES: u64 = 8 << 20;
+
+/// So many time columns are known again by their bytes.
+const KNOWN_TIMES_MAX: usize = 1 << 16;
 
 impl<'a> BlockWriter<'a> {
     pub(in crate::store) fn begin(
@@ -66,7 +83,12 @@ impl<'a> BlockWriter<'a> {
             file,
             pending: header(MAGIC_CHUNKS, created_ms),
             written: 0,
-            series: Vec::new(),
+            synced: 0,
+            labels: LabelTables::default(),
+            last: None,
+            known_times: HashMap::new(),
+            times: Vec::new(),
+            times_count: 0,
             range: None,
             chunks: 0,
             samples: 0,
@@ -82,22 +104,56 @@ impl<'a> BlockWriter<'a> {
         if chunks.is_empty() {
             return Ok(());
         }
-        let mut refs = Vec::with_capacity(chunks.len());
+        debug_assert!(self.last.as_ref().is_none_or(|last| last < labels), "series come sorted");
+        self.last = Some(labels.clone());
+        self.labels.begin_series(labels, chunks.len());
+        let (mut times_before, mut end) = (0i64, 0u64);
         for chunk in chunks {
-            let offset = self.written + self.pending.len() as u64;
-            self.pending.extend_from_slice(&chunk.bytes);
-            put_u32(&mut self.pending, crc32c::crc32c(&chunk.bytes));
-            refs.push((chunk.range, offset, chunk.bytes.len() as u64));
+            let times = i64::from(self.add_times(chunk));
+            let (offset, len) = self.put(&chunk.body);
+            let into = &mut self.labels.chunks;
+            put_signed(into, times - times_before);
+            put_varint(into, offset - end);
+            put_varint(into, len);
+            (times_before, end) = (times, offset + len + CHECKSUM_LEN);
             self.range = crate::store::merge::union(self.range, Some(chunk.range));
             self.samples += u64::from(chunk.count);
         }
         self.chunks += chunks.len() as u64;
-        debug_assert!(
-            self.series.last().is_none_or(|before| before.labels < *labels),
-            "series come sorted"
-        );
-        self.series.push(WrittenSeries { labels: labels.clone(), chunks: refs });
         if self.pending.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Returns whether nothing was added.
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.chunks == 0
+    }
+
+    /// Writes a chunk's time column, unless it is there already; returns its number.
+    fn add_times(&mut self, chunk: &Chunk) -> u32 {
+        let key = (Arc::clone(&chunk.times), chunk.count);
+        if let Some(known) = self.known_times.get(&key) {
+            return *known;
+        }
+        let (offset, len) = self.put(&chunk.times);
+        put_u64(&mut self.times, chunk.range.start_ms as u64);
+        put_u64(&mut self.times, chunk.range.end_ms as u64);
+        put_u64(&mut self.times, offset);
+        put_u32(&mut self.times, len as u32);
+        put_u32(&mut self.times, chunk.count);
+        if self.known_times.len() >= KNOWN_TIMES_MAX {
+            self.known_times.clear();
+        }
+        self.known_times.insert(key, self.times_count);
+        self.times_count += 1;
+        self.times_count - 1
+    }
+
+    /// Appends bytes and their checksum; returns where they are.
+    fn put(&mut self, bytes: &[u8]) -> (u64, u64) {
+        let offset = self.written + self.pending.len() as u64;
+        self.pending.extend_from_slice(bytes);
+        put_u32(&mut self.pending, crc32c::crc32c(bytes));
+        (offset, bytes.len() as u64)
     }
 
     fn temporary(&self) -> PathBuf {
@@ -113,38 +169,45 @@ impl<'a> BlockWriter<'a> {
         })?;
         self.written += self.pending.len() as u64;
         self.pending.clear();
+        if self.written / SYNC_BYTES > self.synced / SYNC_BYTES {
+            let path = self.temporary().join(CHUNKS_FILE);
+            let io = |source| MaintainError::Io { path, doing: "sync a block", source };
+            self.file.sync().map_err(io)?;
+            self.synced = self.written;
+        }
         Ok(())
     }
 
     /// Makes the block whole and gives it its name; returns its directory.
-    pub(in crate::store) fn finish(
-        mut self,
-        sequence: u64,
-        covers: Covers,
-    ) -> Result<PathBuf, MaintainError> {
-        let finished = self.try_finish(sequence, covers);
+    pub(in crate::store) fn finish(mut self, origin: &Origin) -> Result<PathBuf, MaintainError> {
+        let finished = self.try_finish(origin);
         if finished.is_err() {
             self.abandon();
         }
         finished
     }
 
-    fn try_finish(&mut self, sequence: u64, covers: Covers) -> Result<PathBuf, MaintainError> {
+    fn try_finish(&mut self, origin: &Origin) -> Result<PathBuf, MaintainError> {
         self.flush()?;
         let temporary = self.temporary();
-        let index = index_bytes(&self.series, self.created_ms)
+        let times = std::mem::take(&mut self.times);
+        let index = self
+            .labels
+            .index_bytes(times, self.created_ms)
             .map_err(|what| MaintainError::TooLarge { path: temporary.join(INDEX_FILE), what })?;
         let range = self.range.expect("a block is begun for samples that are there");
         let meta = Meta {
             version: VERSION,
             ulid: self.ulid.to_string(),
-            sequence,
+            sequence: origin.sequence,
+            level: origin.level,
+            sources: origin.sources.clone(),
             min_time_ms: range.start_ms,
             max_time_ms: range.end_ms,
-            series: self.series.len() as u64,
+            series: u64::from(self.labels.series_count()),
             chunks: self.chunks,
             samples: self.samples,
-            covers,
+            covers: origin.covers,
             chunks_len_bytes: self.written,
             index_len_bytes: index.len() as u64,
         };
@@ -172,83 +235,5 @@ impl<'a> BlockWriter<'a> {
     /// Removes what was written so far.
     pub(in crate::store) fn abandon(self) {
         let _ = self.disk.remove_dir_all(&self.temporary());
-    }
-}
-
-/// Builds the index file; an error says what is too large for its 32-bit offsets.
-fn index_bytes(series: &[WrittenSeries], created_ms: i64) -> Result<Vec<u8>, &'static str> {
-    let mut postings: HashMap<(&str, &str), Vec<u32>> = HashMap::new();
-    for (number, series) in series.iter().enumerate() {
-        for pair in &series.labels {
-            postings.entry(pair).or_default().push(number as u32);
-        }
-    }
-    let mut pairs: Vec<_> = postings.into_iter().collect();
-    pairs.sort_unstable_by_key(|(pair, _)| *pair);
-    let numbers: HashMap<_, _> =
-        pairs.iter().enumerate().map(|(number, (pair, _))| (*pair, number as u64)).collect();
-
-    let mut sections: [Vec<u8>; SECTIONS] = std::array::from_fn(|_| Vec::new());
-    let mut name_before = None;
-    for (number, ((name, value), posting)) in pairs.iter().enumerate() {
-        if name_before != Some(*name) {
-            name_before = Some(*name);
-            let offset = offset(&sections[STRINGS], "label names and values")?;
-            put_text(&mut sections[STRINGS], name);
-            put_u32(&mut sections[NAMES], offset);
-            put_u32(&mut sections[NAMES], number as u32);
-        }
-        let string = offset(&sections[STRINGS], "label names and values")?;
-        put_text(&mut sections[STRINGS], value);
-        put_u32(&mut sections[PAIRS], string);
-        let start = offset(&sections[POSTINGS], "postings")?;
-        put_u32(&mut sections[PAIRS], start);
-        RoaringBitmap::from_sorted_iter(posting.iter().copied())
-            .expect("series are numbered in ascending order")
-            .serialize_into(&mut sections[POSTINGS])
-            .expect("a vector takes everything");
-    }
-    let end = offset(&sections[POSTINGS], "postings")?;
-    for (section, last) in [(NAMES, pairs.len() as u32), (PAIRS, end)] {
-        put_u32(&mut sections[section], 0);
-        put_u32(&mut sections[section], last);
-    }
-    for series in series {
-        let start = offset(&sections[SERIES], "series")?;
-        put_u32(&mut sections[SERIES_OFFSETS], start);
-        put_series(&mut sections[SERIES], series, &numbers);
-    }
-    let mut bytes = header(MAGIC_INDEX, created_ms);
-    debug_assert_eq!(bytes.len(), HEADER_LEN);
-    let ranges = std::array::from_fn(|section| {
-        let start = bytes.len();
-        bytes.extend_from_slice(&sections[section]);
-        (start, bytes.len())
-    });
-    put_footer(&mut bytes, &ranges);
-    Ok(bytes)
-}
-
-fn offset(section: &[u8], what: &'static str) -> Result<u32, &'static str> {
-    u32::try_from(section.len()).map_err(|_| what)
-}
-
-fn put_series(into: &mut Vec<u8>, series: &WrittenSeries, numbers: &HashMap<(&str, &str), u64>) {
-    put_varint(into, series.labels.len() as u64);
-    let mut before = 0;
-    for pair in &series.labels {
-        let number = numbers[&pair];
-        put_varint(into, number - before);
-        before = number;
-    }
-    put_varint(into, series.chunks.len() as u64);
-    let (mut end_ms, mut end) = (0i64, 0u64);
-    for (range, offset, len) in &series.chunks {
-        put_signed(into, range.start_ms.wrapping_sub(end_ms));
-        put_varint(into, range.end_ms.wrapping_sub(range.start_ms) as u64);
-        put_varint(into, offset - end);
-        put_varint(into, *len);
-        end_ms = range.end_ms;
-        end = offset + len;
     }
 }

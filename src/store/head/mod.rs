@@ -1,30 +1,43 @@
 //! The newest samples, in memory: series, their label index, and what was not yet cut into a block.
 //!
-//! Entry points: [`Head::find_or_create`], [`Head::get`], and the columns of a [`Series`].
+//! Entry points: [`Head::find_or_create`], [`Head::push_float`], [`Head::read`].
+//!
+//! A series is a cell of fixed size in one array; what varies is in arrays shared by all: label
+//! pairs (`pairs`) and sets of them (`sets`), the times of open samples (`columns`) and their values
+//! (`stream`). So a series costs no allocation of its own until it has a chunk.
 //!
 //! Invariants: a [`SeriesId`] is a slot and its generation, so an id is never given out twice while
 //! slots are; a series is in the index from its first sample on, and readers cannot see it before.
 //!
-//! Absent on purpose: judging what may be appended (`judge`) and the log, which come before.
+//! Absent on purpose: judging what may be appended (`judge`) and the log, which come before; shards:
+//! one lock, held for the time it takes to copy a transaction, is not what limits a server.
 
-mod index;
+mod columns;
+mod pairs;
 mod report;
-mod series;
+mod samples;
+mod sets;
+mod stream;
 
 use std::hash::BuildHasher;
 
 use hashbrown::{HashMap, HashTable};
 
-pub(super) use index::HeadIndex;
-pub(super) use series::{Series, Stored, copy_range};
+pub(super) use pairs::{PairId, Pairs};
+pub(super) use samples::Stored;
 
-use super::types::MetricMetadata;
+use super::types::{Exemplar, MetricMetadata};
 use crate::series::{Labels, SeriesId};
+use columns::Columns;
+use samples::Samples;
+use sets::{Set, Sets};
+use stream::Streams;
 
 /// The place of a series in the head's tables.
 pub(super) type Slot = u32;
 
 /// Returns the slot and the generation that an id names.
+#[inline]
 pub(super) fn split(id: SeriesId) -> (Slot, u32) {
     (id.0 as u32, (id.0 >> 32) as u32)
 }
@@ -33,179 +46,211 @@ fn join(slot: Slot, generation: u32) -> SeriesId {
     SeriesId(u64::from(generation) << 32 | u64::from(slot))
 }
 
-/// A damaged log must not ask for endless slots: one record holds fewer new series than this.
-const SLOT_GAP_MAX: usize = 1 << 22;
-
-/// The first generation of series that got a slot while the log was replayed.
-const FRESH_GENERATION: u32 = 1 << 30;
-
 /// All series of the head. Behind one lock: appended to under its write half, for the time it takes
 /// to copy a transaction; no I/O is done under it.
 pub(super) struct Head {
-    slots: Vec<Place>,
+    cells: Vec<Cell>,
     free: Vec<Slot>,
     table: HashTable<Slot>,
     hasher: foldhash::fast::RandomState,
-    /// Which series have which labels.
-    pub(super) index: HeadIndex,
-    /// Ids in the log for series that have another one by now; a checkpoint must name them too.
-    pub(super) aliases: Vec<(SeriesId, Labels)>,
+    pairs: Pairs,
+    sets: Sets,
+    columns: Columns,
+    streams: Streams,
+    /// The pairs of the label set that is looked up.
+    looked_up: Vec<PairId>,
     /// The latest metadata of each metric name.
     pub(super) metadata: HashMap<String, MetricMetadata>,
 }
 
-#[derive(Default)]
-struct Place {
-    /// That of the present series.
+/// One series.
+struct Cell {
+    /// That of the present series, or of the next one.
     generation: u32,
-    /// How many generations were given out.
-    generations: u32,
-    series: Option<Box<Series>>,
+    is_live: bool,
+    /// Whether the index names it, that is, whether readers see it.
+    is_seen: bool,
+    set: Set,
+    samples: Samples,
 }
 
 impl Head {
     pub(super) fn new() -> Head {
         Head {
-            slots: Vec::new(),
+            cells: Vec::new(),
             free: Vec::new(),
             table: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
-            index: HeadIndex::default(),
-            aliases: Vec::new(),
+            pairs: Pairs::new(),
+            sets: Sets::default(),
+            columns: Columns::new(),
+            streams: Streams::new(),
+            looked_up: Vec::new(),
             metadata: HashMap::new(),
         }
     }
 
     /// Returns the id of the series with these labels, where it exists.
     pub(super) fn find(&self, labels: &Labels) -> Option<SeriesId> {
-        let hash = self.hasher.hash_one(labels.identity_bytes());
-        let slot = *self.table.find(hash, |slot| self.labels_at(*slot) == Some(labels))?;
-        Some(join(slot, self.slots[slot as usize].generation))
+        let mut ids = Vec::with_capacity(32);
+        for (name, value) in labels {
+            ids.push(self.pairs.find(name, value)?);
+        }
+        self.find_set(&ids)
+    }
+
+    fn find_set(&self, ids: &[PairId]) -> Option<SeriesId> {
+        let hash = self.hasher.hash_one(ids);
+        let same = |slot: &Slot| self.sets.get(self.cells[*slot as usize].set) == ids;
+        let slot = *self.table.find(hash, same)?;
+        Some(self.id_at(slot as usize))
     }
 
     /// Returns the id of the series with these labels, and creates it if need be, without samples.
     pub(super) fn find_or_create(&mut self, labels: &Labels) -> SeriesId {
-        if let Some(id) = self.find(labels) {
-            return id;
-        }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Place::default());
-            self.slots.len() as Slot - 1
-        });
-        let generation = self.slots[slot as usize].generations;
-        self.place(slot, generation, labels)
+        let mut ids = std::mem::take(&mut self.looked_up);
+        ids.clear();
+        ids.extend(labels.iter().map(|(name, value)| self.pairs.intern(name, value)));
+        let id = self.find_or_create_set(&ids);
+        self.looked_up = ids;
+        id
     }
 
-    /// Creates a series under the id that the log has for it. Where it exists under another id, or
-    /// the slot is taken, it returns that other id, or one that is not in the log yet.
-    pub(super) fn restore(&mut self, id: SeriesId, labels: &Labels) -> SeriesId {
-        let (slot, generation) = split(id);
-        let found = self.find(labels);
-        if slot as usize >= self.slots.len() && (slot as usize) < self.slots.len() + SLOT_GAP_MAX {
-            self.slots.resize_with(slot as usize + 1, Place::default);
-        }
-        let Some(place) = self.slots.get_mut(slot as usize) else {
-            return found.unwrap_or_else(|| self.find_or_create(labels));
-        };
-        place.generations = place.generations.max(generation.saturating_add(1));
-        if let Some(found) = found {
+    /// Returns the number of a label pair, and gives it one if need be.
+    pub(super) fn intern(&mut self, name: &str, value: &str) -> PairId {
+        self.pairs.intern(name, value)
+    }
+
+    /// As [`Head::find_or_create`], by the numbers of the pairs, sorted by their names.
+    pub(super) fn find_or_create_set(&mut self, ids: &[PairId]) -> SeriesId {
+        if let Some(found) = self.find_set(ids) {
             return found;
         }
-        if place.series.is_none() {
-            return self.place(slot, generation, labels);
-        }
-        // A slot beyond all others, in a generation that the log cannot have.
-        self.slots.push(Place::default());
-        self.place(self.slots.len() as Slot - 1, FRESH_GENERATION, labels)
-    }
-
-    /// Lets new series take the slots that replaying the log has left empty. `aliases` are other
-    /// ids under which the log has samples.
-    pub(super) fn finish_restoring(&mut self, aliases: Vec<(SeriesId, Labels)>) {
-        self.aliases = aliases;
-        let slots = self.slots.iter().enumerate();
-        let empty = slots.filter(|(_, place)| place.series.is_none());
-        self.free = empty.map(|(slot, _)| slot as Slot).collect();
+        let slot = self.free.pop().unwrap_or_else(|| {
+            let samples = Samples::EMPTY;
+            let set = Set::EMPTY;
+            self.cells.push(Cell { generation: 0, is_live: false, is_seen: false, set, samples });
+            self.cells.len() as Slot - 1
+        });
+        self.pairs.retain(ids);
+        let cell = &mut self.cells[slot as usize];
+        (cell.is_live, cell.is_seen) = (true, false);
+        cell.set = self.sets.insert(ids);
+        let hash = self.hasher.hash_one(ids);
+        let (cells, sets, hasher) = (&self.cells, &self.sets, &self.hasher);
+        self.table
+            .insert_unique(hash, slot, |slot| hasher.hash_one(sets.get(cells[*slot as usize].set)));
+        self.id_at(slot as usize)
     }
 
     /// Forgets a series; its id is never given out again.
     pub(super) fn forget(&mut self, id: SeriesId) -> Option<Labels> {
-        let (slot, _) = split(id);
-        let labels = self.get(id)?.labels.clone();
-        let hash = self.hasher.hash_one(labels.identity_bytes());
+        let at = self.place_of(id)?;
+        let labels = self.labels(id)?;
+        let slot = at as Slot;
+        self.clear(at);
+        let set = std::mem::replace(&mut self.cells[at].set, Set::EMPTY);
+        let hash = self.hasher.hash_one(self.sets.get(set));
         if let Ok(entry) = self.table.find_entry(hash, |found| *found == slot) {
             entry.remove();
         }
-        self.index.remove(slot, &labels);
-        self.slots[slot as usize].series = None;
-        self.free.push(slot);
+        self.pairs.release(self.sets.get(set), slot);
+        self.sets.remove(set);
+        let cell = &mut self.cells[at];
+        cell.is_live = false;
+        cell.samples = Samples::EMPTY;
+        // A slot whose generations are used up stays empty.
+        if let Some(next) = cell.generation.checked_add(1) {
+            cell.generation = next;
+            self.free.push(slot);
+        }
         Some(labels)
     }
 
-    /// Puts a series into an empty slot.
-    fn place(&mut self, slot: Slot, generation: u32, labels: &Labels) -> SeriesId {
-        let hash = self.hasher.hash_one(labels.identity_bytes());
-        let place = &mut self.slots[slot as usize];
-        place.series = Some(Box::new(Series::new(labels.clone())));
-        place.generation = generation;
-        place.generations = place.generations.max(generation.saturating_add(1));
-        let id = join(slot, generation);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.table.insert_unique(hash, slot, |slot| {
-            let series = slots[*slot as usize].series.as_ref().expect("the table names live slots");
-            hasher.hash_one(series.labels.identity_bytes())
-        });
-        id
-    }
-
-    fn labels_at(&self, slot: Slot) -> Option<&Labels> {
-        self.slots[slot as usize].series.as_ref().map(|series| &series.labels)
-    }
-
-    /// Returns a series, unless it was forgotten.
-    pub(super) fn get(&self, id: SeriesId) -> Option<&Series> {
+    #[inline]
+    fn place_of(&self, id: SeriesId) -> Option<usize> {
         let (slot, generation) = split(id);
-        let place = self.slots.get(slot as usize)?;
-        place.series.as_deref().filter(|_| place.generation == generation)
+        let cell = self.cells.get(slot as usize)?;
+        (cell.is_live && cell.generation == generation).then_some(slot as usize)
     }
 
-    /// Returns a series to append to, unless it was forgotten; it is in the index from here on.
-    pub(super) fn get_mut(&mut self, id: SeriesId) -> Option<&mut Series> {
-        let (slot, generation) = split(id);
-        let place = self.slots.get_mut(slot as usize)?;
-        let series = place.series.as_deref_mut().filter(|_| place.generation == generation)?;
-        if !series.indexed {
-            series.indexed = true;
-            self.index.insert(slot, &series.labels);
+    fn id_at(&self, at: usize) -> SeriesId {
+        join(at as Slot, self.cells[at].generation)
+    }
+
+    /// Lets readers see a series.
+    #[inline]
+    fn show(&mut self, at: usize) {
+        let cell = &mut self.cells[at];
+        if !cell.is_seen {
+            cell.is_seen = true;
+            self.pairs.index(self.sets.get(cell.set), at as Slot);
         }
-        Some(series)
     }
 
-    /// Returns a series for upkeep, which does not bring it into the index.
-    pub(super) fn get_mut_unseen(&mut self, id: SeriesId) -> Option<&mut Series> {
-        let (slot, generation) = split(id);
-        let place = self.slots.get_mut(slot as usize)?;
-        place.series.as_deref_mut().filter(|_| place.generation == generation)
+    /// Returns whether a series is there, and was not forgotten.
+    pub(super) fn contains(&self, id: SeriesId) -> bool {
+        self.place_of(id).is_some()
+    }
+
+    /// Returns the labels of a series, unless it was forgotten.
+    pub(super) fn labels(&self, id: SeriesId) -> Option<Labels> {
+        let at = self.place_of(id)?;
+        let ids = self.sets.get(self.cells[at].set).iter();
+        Some(Labels::from_sorted(ids.map(|id| self.pairs.text(*id))))
+    }
+
+    /// Returns the label pairs of a series, sorted by name.
+    pub(super) fn pair_ids(&self, id: SeriesId) -> &[PairId] {
+        self.place_of(id).map_or(&[], |at| self.sets.get(self.cells[at].set))
+    }
+
+    /// Returns which series have which labels.
+    pub(super) fn index(&self) -> &Pairs {
+        &self.pairs
     }
 
     /// Returns the series in a slot, for slots that the index names.
-    pub(super) fn in_slot(&self, slot: Slot) -> Option<(SeriesId, &Series)> {
-        let place = self.slots.get(slot as usize)?;
-        Some((join(slot, place.generation), place.series.as_deref()?))
+    pub(super) fn in_slot(&self, slot: Slot) -> Option<SeriesId> {
+        self.cells.get(slot as usize).filter(|cell| cell.is_live)?;
+        Some(self.id_at(slot as usize))
     }
 
     /// Iterates over all series, those without samples included.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SeriesId, &Series)> {
-        (0..self.slots.len() as Slot).filter_map(|slot| self.in_slot(slot))
+    pub(super) fn iter(&self) -> impl Iterator<Item = SeriesId> {
+        (0..self.cells.len() as Slot).filter_map(|slot| self.in_slot(slot))
+    }
+
+    /// Adds an exemplar, the newest of its series.
+    pub(super) fn push_exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
+        if let Some(at) = self.place_of(id) {
+            self.show(at);
+            self.cells[at].samples.push_exemplar(exemplar);
+        }
+    }
+
+    /// Iterates over the exemplars of a series in time order.
+    pub(super) fn exemplars(&self, id: SeriesId) -> impl DoubleEndedIterator<Item = &Exemplar> {
+        self.place_of(id).into_iter().flat_map(|at| self.cells[at].samples.exemplars())
     }
 
     /// Returns how many slots there are.
     pub(super) fn slot_count(&self) -> Slot {
-        self.slots.len() as Slot
+        self.cells.len() as Slot
     }
 
     /// Returns how many series there are.
     pub(super) fn series_count(&self) -> usize {
         self.table.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_takes_one_cache_line() {
+        assert_eq!(size_of::<Cell>(), 64);
     }
 }

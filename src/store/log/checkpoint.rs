@@ -3,17 +3,16 @@ use std::path::Path;
 
 use super::{MAGIC_CHECKPOINT, TransactionWriter, checkpoint_name, header, record};
 use crate::env::Disk;
-use crate::series::{Labels, SeriesId};
+use crate::series::Labels;
 use crate::store::TEMPORARY;
 use crate::store::types::{Exemplar, MetricMetadata};
 
 /// Rows in one record of a checkpoint.
-const ROWS: usize = 4096;
+const ROWS: usize = 1024;
 
 /// What a checkpoint keeps of the segments it stands for.
 pub(in crate::store) struct Living {
-    pub(in crate::store) series: Vec<(SeriesId, Labels)>,
-    pub(in crate::store) exemplars: Vec<(SeriesId, Exemplar)>,
+    pub(in crate::store) exemplars: Vec<(Labels, Vec<Exemplar>)>,
     pub(in crate::store) metadata: Vec<(String, MetricMetadata)>,
 }
 
@@ -54,14 +53,20 @@ pub(in crate::store) fn write_checkpoint(
 impl Living {
     fn for_each_payload(&self, put: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut record = TransactionWriter::default();
-        for series in self.series.chunks(ROWS) {
+        for (part, owners) in self.exemplars.chunks(ROWS).enumerate() {
+            let first = (part * ROWS) as u32;
             record.clear();
-            record.series(series.iter().map(|(id, labels)| (*id, labels)));
-            put(record.payload())?;
-        }
-        for exemplars in self.exemplars.chunks(ROWS) {
-            record.clear();
-            record.exemplars(exemplars.iter().map(|(id, exemplar)| (*id, exemplar)));
+            let pairs: Vec<_> = owners.iter().flat_map(|(labels, _)| labels).collect();
+            let mut next = 0;
+            let sets: Vec<Vec<u32>> = owners
+                .iter()
+                .map(|(labels, _)| labels.iter().map(|_| (next, next += 1).0).collect())
+                .collect();
+            record.series(first, sets.iter().map(Vec::as_slice), |pair| pairs[pair as usize]);
+            let numbered = owners.iter().zip(first..);
+            record.exemplars(
+                numbered.flat_map(|((_, all), number)| all.iter().map(move |one| (number, one))),
+            );
             put(record.payload())?;
         }
         for metadata in self.metadata.chunks(ROWS) {

@@ -22,7 +22,8 @@ use std::time::Duration;
 pub(super) use checkpoint::{Living, write_checkpoint};
 pub(super) use replay::replay;
 pub(super) use transaction::{
-    FloatRow, HistogramRow, Section, TransactionWriter, get_histogram, put_histogram,
+    FloatRow, HistogramRow, NamedSeries, Number, Section, TransactionWriter, add_to_check,
+    get_histogram, put_histogram,
 };
 
 use super::bytes::{Reader, put_u16, put_u32, put_u64};
@@ -37,7 +38,11 @@ const SEGMENT_BYTES_MAX: u64 = 128 << 20;
 /// How long to wait after a failure before a commit tries again to open a segment.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-const VERSION: u16 = 1;
+/// The disk is asked for its room after so long, or after so much was written.
+const ROOM_AFTER: Duration = Duration::from_secs(1);
+const ROOM_BYTES: u64 = 1 << 20;
+
+const VERSION: u16 = 2;
 const HEADER_LEN: usize = 40;
 const MAGIC_SEGMENT: [u8; 4] = *b"FWLG";
 const MAGIC_CHECKPOINT: [u8; 4] = *b"FWCP";
@@ -56,7 +61,17 @@ pub(super) struct Log {
     /// What is on disk, oldest first, the current one included.
     segments: Vec<SegmentInfo>,
     next_number: u64,
+    room: Room,
     scratch: Vec<u8>,
+}
+
+/// What was found when the disk was last asked how much room it has.
+#[derive(Default)]
+struct Room {
+    looked_at: Option<Duration>,
+    log_bytes: u64,
+    /// Why nothing may be written.
+    lack: Option<String>,
 }
 
 struct Segment {
@@ -96,6 +111,7 @@ impl Log {
             retry_at: Duration::ZERO,
             segments,
             next_number,
+            room: Room::default(),
             scratch: Vec::new(),
         };
         log.retry();
@@ -110,6 +126,14 @@ impl Log {
         if self.current.is_none() && self.clock.elapsed() >= self.retry_at {
             self.retry();
         }
+        let len_bytes = self.segments.last().map_or(0, |segment| segment.len_bytes);
+        if self.current.is_some() && len_bytes >= SEGMENT_BYTES_MAX {
+            let path = self.dir.join(segment_name(self.next_number));
+            self.rotate().map_err(|source| AppendError::Log { path, source })?;
+        }
+        if let Some(reason) = self.lacks_room() {
+            return Err(AppendError::Refusing { path: self.dir.clone(), reason });
+        }
         match (&self.current, &self.failure) {
             (Some(_), _) => Ok(()),
             (None, reason) => {
@@ -117,6 +141,32 @@ impl Log {
                 Err(AppendError::Refusing { path: self.dir.clone(), reason })
             }
         }
+    }
+
+    /// Returns why nothing more may be written: what the disk has left is needed to cut what the log
+    /// has into a block, which is what makes room again.
+    fn lacks_room(&mut self) -> Option<String> {
+        let now = self.clock.elapsed();
+        let len_bytes: u64 = self.segments.iter().map(|segment| segment.len_bytes).sum();
+        let is_due = self.room.looked_at.is_none_or(|at| now.saturating_sub(at) >= ROOM_AFTER)
+            || len_bytes.abs_diff(self.room.log_bytes) >= ROOM_BYTES;
+        if is_due {
+            let needed = ROOM_BYTES + len_bytes / 2;
+            // A disk that cannot say is believed to have room; writing to it will tell.
+            let available = self.disk.available(&self.dir).unwrap_or(u64::MAX);
+            let reason = (available < needed).then(|| {
+                format!(
+                    "the disk has {available} bytes left, and {needed} are kept free to cut the \
+                     log into a block"
+                )
+            });
+            if reason.is_some() && self.room.lack.is_none() {
+                tracing::error!(dir = %self.dir.display(), available, needed,
+                    "The disk is nearly full; refusing writes until there is room.");
+            }
+            self.room = Room { looked_at: Some(now), log_bytes: len_bytes, lack: reason };
+        }
+        self.room.lack.clone()
     }
 
     /// Tries to open a fresh segment if the log is refusing.
@@ -185,11 +235,6 @@ impl Log {
     /// Writes one record. Before it returns the record is safe from the death of the process, and
     /// with [`WalSync::Ack`] from a power cut. After an error it will not be replayed.
     pub(super) fn append(&mut self, payload: &[u8], newest_ms: i64) -> Result<(), AppendError> {
-        let len_bytes = self.segments.last().map_or(0, |segment| segment.len_bytes);
-        if len_bytes >= SEGMENT_BYTES_MAX {
-            let path = self.dir.join(segment_name(self.next_number));
-            self.rotate().map_err(|source| AppendError::Log { path, source })?;
-        }
         let Some(current) = &self.current else {
             let reason = self.failure.clone().unwrap_or_default();
             return Err(AppendError::Refusing { path: self.dir.clone(), reason });
@@ -244,6 +289,17 @@ impl Log {
         &self.dir
     }
 
+    /// Returns the checkpoint and the segments that are not written to any more.
+    pub(super) fn sealed_files(&self) -> io::Result<Vec<PathBuf>> {
+        let current = segment_name(self.current_number());
+        let names = self.disk.list(&self.dir)?.into_iter().map(|entry| entry.name);
+        let sealed = names.filter(|name| {
+            name.strip_suffix(".checkpoint").is_some()
+                || name.strip_suffix(".wal").is_some() && *name < current
+        });
+        Ok(sealed.map(|name| self.dir.join(name)).collect())
+    }
+
     /// Removes the segments before `number`, which a checkpoint stands for.
     pub(super) fn drop_before(&mut self, number: u64) -> io::Result<()> {
         while let Some(segment) = self.segments.first().filter(|segment| segment.number < number) {
@@ -263,7 +319,11 @@ impl Log {
             first_segment: self.segments.first().map_or(0, |segment| segment.number),
             current_segment: self.current_number(),
             size_bytes: self.segments.iter().map(|segment| segment.len_bytes).sum(),
-            refusing: self.failure.clone().filter(|_| self.current.is_none()),
+            refusing: self
+                .failure
+                .clone()
+                .filter(|_| self.current.is_none())
+                .or_else(|| self.room.lack.clone()),
         }
     }
 }

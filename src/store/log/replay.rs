@@ -135,8 +135,9 @@ impl File {
             problems.push(problem);
         };
         let magic = if self.number == 0 { MAGIC_CHECKPOINT } else { MAGIC_SEGMENT };
-        if bytes.len() < HEADER_LEN && self.is_last {
-            return (HEADER_LEN as u64, newest_ms); // opened, and never written to
+        if bytes.len() < HEADER_LEN && self.limit.is_none() && self.number > 0 {
+            // Begun on a disk that failed, and given up: no segment after it counts it.
+            return (HEADER_LEN as u64, newest_ms);
         }
         if read_header(bytes, magic).is_none() {
             report(0, "the header is damaged; its records are read all the same");
@@ -150,7 +151,7 @@ impl File {
                     let mut visit =
                         |section| newest_ms = newest_ms.max(visit(self.number, section));
                     if read_sections(&payload, &mut visit).is_none() {
-                        report(offset, "the record makes no sense; it is passed over");
+                        report(offset, "the record makes no sense; the rest of it is passed over");
                     }
                 }
                 Found::Record { offset, .. } => {

@@ -1,18 +1,28 @@
-use crate::series::{Histogram, HistogramKind, Labels, ResetHint, SeriesId, Span};
+use hashbrown::HashMap;
+
+use crate::series::{Histogram, HistogramKind, Labels, ResetHint, Span, TimeRange};
 use crate::store::bytes::{Reader, put_signed, put_text, put_u32, put_u64, put_varint};
 use crate::store::types::{Exemplar, MetricMetadata, MetricType};
 
 const SERIES: u8 = 1;
 const FLOATS: u8 = 2;
-const HISTOGRAMS: u8 = 3;
-const EXEMPLARS: u8 = 4;
-const METADATA: u8 = 5;
+const LATE_FLOATS: u8 = 3;
+const HISTOGRAMS: u8 = 4;
+const LATE_HISTOGRAMS: u8 = 5;
+const EXEMPLARS: u8 = 6;
+const METADATA: u8 = 7;
+const DELETED: u8 = 8;
+
+/// A series as its segment knows it: by the order in which it is named there.
+pub(in crate::store) type Number = u32;
 
 /// A float of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct FloatRow {
-    pub(in crate::store) series: SeriesId,
+    pub(in crate::store) series: Number,
     pub(in crate::store) time_ms: i64,
+    /// The bits of the value; of one that came in order its difference (exclusive or) to the one
+    /// that the segment has before for the series, or to 0.
     pub(in crate::store) bits: u64,
     pub(in crate::store) start_ms: i64,
 }
@@ -20,19 +30,40 @@ pub(in crate::store) struct FloatRow {
 /// A native histogram of a transaction.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct HistogramRow<H> {
-    pub(in crate::store) series: SeriesId,
+    pub(in crate::store) series: Number,
     pub(in crate::store) time_ms: i64,
     pub(in crate::store) start_ms: i64,
     pub(in crate::store) histogram: H,
 }
 
+/// Adds a value to the sum over the values of floats, by which replay sees whether it has the
+/// values that they are the differences to.
+#[inline]
+pub(in crate::store) fn add_to_check(check: u32, bits: u64) -> u32 {
+    check.rotate_left(5) ^ bits as u32 ^ (bits >> 32) as u32
+}
+
+/// Series that are named, with their label pairs by place in a table.
+#[derive(Debug, Default)]
+pub(in crate::store) struct NamedSeries {
+    pub(in crate::store) pairs: Vec<(String, String)>,
+    /// The number of the first; the others follow.
+    pub(in crate::store) first: Number,
+    pub(in crate::store) series: Vec<Vec<u32>>,
+}
+
 /// A part of a transaction, as read back.
 pub(in crate::store) enum Section {
-    Series(Vec<(SeriesId, Labels)>),
-    Floats(Vec<FloatRow>),
+    Series(NamedSeries),
+    /// With the check over their values.
+    Floats(Vec<FloatRow>, u32),
+    LateFloats(Vec<FloatRow>),
     Histograms(Vec<HistogramRow<Histogram>>),
-    Exemplars(Vec<(SeriesId, Exemplar)>),
+    LateHistograms(Vec<HistogramRow<Histogram>>),
+    Exemplars(Vec<(Number, Exemplar)>),
     Metadata(Vec<(String, MetricMetadata)>),
+    /// What was deleted of series, of all that came before.
+    Deleted(Vec<(Number, TimeRange)>),
 }
 
 /// Puts the payload of a record together. Each part is given as something that can be walked over
@@ -40,6 +71,8 @@ pub(in crate::store) enum Section {
 #[derive(Default)]
 pub(in crate::store) struct TransactionWriter {
     payload: Vec<u8>,
+    /// The bytes of values that are not 0, before they go behind the lengths.
+    values: Vec<u8>,
 }
 
 impl TransactionWriter {
@@ -65,30 +98,85 @@ impl TransactionWriter {
         self.payload[at..at + 4].copy_from_slice(&len.to_le_bytes());
     }
 
+    /// Names series, the first of them with the number `first`. Each is given as the numbers of
+    /// its label pairs, whose text `text` knows.
     pub(in crate::store) fn series<'a>(
         &mut self,
-        series: impl Iterator<Item = (SeriesId, &'a Labels)> + Clone,
+        first: Number,
+        series: impl Iterator<Item = &'a [u32]> + Clone,
+        text: impl Fn(u32) -> (&'a str, &'a str),
     ) {
         self.section(SERIES, series.clone().count(), |into| {
-            for (id, labels) in series {
-                put_varint(into, id.0);
-                put_labels(into, labels);
+            let mut places = HashMap::new();
+            let mut order = Vec::new();
+            for pair in series.clone().flatten() {
+                places.entry(*pair).or_insert_with(|| {
+                    order.push(*pair);
+                    order.len() as u64 - 1
+                });
+            }
+            put_varint(into, order.len() as u64);
+            for pair in order {
+                let (name, value) = text(pair);
+                put_text(into, name);
+                put_text(into, value);
+            }
+            put_varint(into, u64::from(first));
+            for pairs in series {
+                put_varint(into, pairs.len() as u64);
+                for pair in pairs {
+                    put_varint(into, places[pair]);
+                }
             }
         });
     }
 
-    pub(in crate::store) fn floats(&mut self, rows: impl Iterator<Item = FloatRow> + Clone) {
+    /// Adds floats that came in order, and the check over their values.
+    pub(in crate::store) fn floats(
+        &mut self,
+        rows: impl Iterator<Item = FloatRow> + Clone,
+        check: u32,
+    ) {
+        let mut values = std::mem::take(&mut self.values);
+        values.clear();
+        self.rows(FLOATS, rows, |into, rows| {
+            for row in rows {
+                let above = row.bits.leading_zeros() / 8;
+                let below = if row.bits == 0 { 0 } else { row.bits.trailing_zeros() / 8 };
+                into.push((above << 4 | below) as u8);
+                let bytes = row.bits.to_le_bytes();
+                values.extend_from_slice(&bytes[below as usize..8 - above as usize]);
+            }
+            into.extend_from_slice(&values);
+            put_u32(into, check);
+        });
+        self.values = values;
+    }
+
+    /// Adds floats that came late.
+    pub(in crate::store) fn late_floats(&mut self, rows: impl Iterator<Item = FloatRow> + Clone) {
+        self.rows(LATE_FLOATS, rows, |into, rows| {
+            rows.for_each(|row| put_u64(into, row.bits));
+        });
+    }
+
+    fn rows<R: Iterator<Item = FloatRow> + Clone>(
+        &mut self,
+        tag: u8,
+        rows: R,
+        put_values: impl FnOnce(&mut Vec<u8>, R),
+    ) {
         let (mut count, mut any_start) = (0, false);
         for row in rows.clone() {
             count += 1;
             any_start |= row.start_ms != 0;
         }
-        self.section(FLOATS, count, |into| {
+        self.section(tag, count, |into| {
             into.push(u8::from(any_start));
             let mut before = 0;
             for row in rows.clone() {
-                put_signed(into, (row.series.0 as i64).wrapping_sub(before));
-                before = row.series.0 as i64;
+                put_signed(into, i64::from(row.series) - before);
+                before = i64::from(row.series);
             }
             let mut before = 0;
             for row in rows.clone() {
@@ -100,19 +188,20 @@ impl TransactionWriter {
                     put_signed(into, row.start_ms);
                 }
             }
-            for row in rows {
-                put_u64(into, row.bits);
-            }
+            put_values(into, rows);
         });
     }
 
+    /// Adds histograms, those that came late apart.
     pub(in crate::store) fn histograms<'a>(
         &mut self,
         rows: impl Iterator<Item = HistogramRow<&'a Histogram>> + Clone,
+        late: bool,
     ) {
-        self.section(HISTOGRAMS, rows.clone().count(), |into| {
+        let tag = if late { LATE_HISTOGRAMS } else { HISTOGRAMS };
+        self.section(tag, rows.clone().count(), |into| {
             for row in rows {
-                put_varint(into, row.series.0);
+                put_varint(into, u64::from(row.series));
                 put_signed(into, row.time_ms);
                 put_signed(into, row.start_ms);
                 put_histogram(into, row.histogram);
@@ -122,11 +211,11 @@ impl TransactionWriter {
 
     pub(in crate::store) fn exemplars<'a>(
         &mut self,
-        exemplars: impl Iterator<Item = (SeriesId, &'a Exemplar)> + Clone,
+        exemplars: impl Iterator<Item = (Number, &'a Exemplar)> + Clone,
     ) {
         self.section(EXEMPLARS, exemplars.clone().count(), |into| {
             for (series, exemplar) in exemplars {
-                put_varint(into, series.0);
+                put_varint(into, u64::from(series));
                 put_signed(into, exemplar.time_ms);
                 put_u64(into, exemplar.value.to_bits());
                 put_labels(into, &exemplar.labels);
@@ -150,6 +239,23 @@ impl TransactionWriter {
     }
 }
 
+impl TransactionWriter {
+    /// Adds ranges of series that are deleted.
+    pub(in crate::store) fn deleted(
+        &mut self,
+        series: impl Iterator<Item = Number> + Clone,
+        range: TimeRange,
+    ) {
+        self.section(DELETED, series.clone().count(), |into| {
+            for number in series {
+                put_varint(into, u64::from(number));
+                put_signed(into, range.start_ms);
+                put_signed(into, range.end_ms);
+            }
+        });
+    }
+}
+
 /// Reads the sections of a payload in order; `None` where it makes no sense. Sections of unknown
 /// kinds are passed over.
 pub(super) fn read_sections(payload: &[u8], visit: &mut dyn FnMut(Section)) -> Option<()> {
@@ -160,20 +266,23 @@ pub(super) fn read_sections(payload: &[u8], visit: &mut dyn FnMut(Section)) -> O
         let mut section = Reader::new(reader.take(len)?);
         let section = &mut section;
         visit(match tag {
-            SERIES => Section::Series(read_many(section, 2, |reader| {
-                Some((SeriesId(reader.varint()?), get_labels(reader)?))
-            })?),
-            FLOATS => Section::Floats(read_floats(section)?),
-            HISTOGRAMS => Section::Histograms(read_many(section, 3, |reader| {
-                Some(HistogramRow {
-                    series: SeriesId(reader.varint()?),
-                    time_ms: reader.signed()?,
-                    start_ms: reader.signed()?,
-                    histogram: get_histogram(reader)?,
-                })
-            })?),
+            SERIES => Section::Series(read_series(section)?),
+            FLOATS => {
+                let mut rows = read_rows(section)?;
+                read_differences(section, &mut rows)?;
+                Section::Floats(rows, section.u32()?)
+            }
+            LATE_FLOATS => {
+                let mut rows = read_rows(section)?;
+                for row in &mut rows {
+                    row.bits = section.u64()?;
+                }
+                Section::LateFloats(rows)
+            }
+            HISTOGRAMS => Section::Histograms(read_histograms(section)?),
+            LATE_HISTOGRAMS => Section::LateHistograms(read_histograms(section)?),
             EXEMPLARS => Section::Exemplars(read_many(section, 10, |reader| {
-                let series = SeriesId(reader.varint()?);
+                let series = read_number(reader)?;
                 let time_ms = reader.signed()?;
                 let value = f64::from_bits(reader.u64()?);
                 Some((series, Exemplar { labels: get_labels(reader)?, value, time_ms }))
@@ -184,10 +293,49 @@ pub(super) fn read_sections(payload: &[u8], visit: &mut dyn FnMut(Section)) -> O
                 let help = reader.text()?.to_owned();
                 Some((metric, MetricMetadata { kind, help, unit: reader.text()?.to_owned() }))
             })?),
+            DELETED => Section::Deleted(read_many(section, 3, |reader| {
+                let series = read_number(reader)?;
+                Some((series, TimeRange::new(reader.signed()?, reader.signed()?)))
+            })?),
             _ => continue,
         });
     }
     Some(())
+}
+
+fn read_number(reader: &mut Reader<'_>) -> Option<Number> {
+    Number::try_from(reader.varint()?).ok()
+}
+
+fn read_series(reader: &mut Reader<'_>) -> Option<NamedSeries> {
+    let count = reader.count(1)?;
+    let pairs = read_many(reader, 2, |reader| {
+        Some((reader.text()?.to_owned(), reader.text()?.to_owned()))
+    })?;
+    let first = read_number(reader)?;
+    first.checked_add(Number::try_from(count).ok()?)?;
+    let mut series = Vec::with_capacity(count.min(reader.remaining()));
+    for _ in 0..count {
+        let places: Vec<u32> = read_many(reader, 1, read_number)?;
+        let named = places.iter().map(|place| pairs.get(*place as usize));
+        let named: Vec<&(String, String)> = named.collect::<Option<_>>()?;
+        let sorted = named.is_sorted_by(|(a, _), (b, _)| a < b);
+        let whole = named.iter().all(|(_, value)| !value.is_empty());
+        (sorted && whole).then_some(())?;
+        series.push(places);
+    }
+    Some(NamedSeries { pairs, first, series })
+}
+
+fn read_histograms(reader: &mut Reader<'_>) -> Option<Vec<HistogramRow<Histogram>>> {
+    read_many(reader, 3, |reader| {
+        Some(HistogramRow {
+            series: read_number(reader)?,
+            time_ms: reader.signed()?,
+            start_ms: reader.signed()?,
+            histogram: get_histogram(reader)?,
+        })
+    })
 }
 
 fn read_many<T>(
@@ -203,15 +351,15 @@ fn read_many<T>(
     Some(all)
 }
 
-fn read_floats(reader: &mut Reader<'_>) -> Option<Vec<FloatRow>> {
-    let count = reader.count(10)?;
+/// Reads the columns of floats but for their values.
+fn read_rows(reader: &mut Reader<'_>) -> Option<Vec<FloatRow>> {
+    let count = reader.count(3)?;
     let any_start = reader.u8()? != 0;
-    let empty = FloatRow { series: SeriesId(0), time_ms: 0, bits: 0, start_ms: 0 };
-    let mut rows = vec![empty; count];
+    let mut rows = vec![FloatRow { series: 0, time_ms: 0, bits: 0, start_ms: 0 }; count];
     let mut before = 0i64;
     for row in &mut rows {
         before = before.wrapping_add(reader.signed()?);
-        row.series = SeriesId(before as u64);
+        row.series = Number::try_from(before).ok()?;
     }
     let mut before = 0i64;
     for row in &mut rows {
@@ -223,10 +371,19 @@ fn read_floats(reader: &mut Reader<'_>) -> Option<Vec<FloatRow>> {
             row.start_ms = reader.signed()?;
         }
     }
-    for row in &mut rows {
-        row.bits = reader.u64()?;
-    }
     Some(rows)
+}
+
+fn read_differences(reader: &mut Reader<'_>, rows: &mut [FloatRow]) -> Option<()> {
+    let controls = reader.take(rows.len())?;
+    for (row, control) in rows.iter_mut().zip(controls) {
+        let (above, below) = (usize::from(control >> 4), usize::from(control & 15));
+        let len = 8usize.checked_sub(above + below)?;
+        let mut word = [0; 8];
+        word[below..below + len].copy_from_slice(reader.take(len)?);
+        row.bits = u64::from_le_bytes(word);
+    }
+    Some(())
 }
 
 fn put_labels(into: &mut Vec<u8>, labels: &Labels) {

@@ -1,0 +1,295 @@
+//! The times of open samples: one column for all series that were sampled together.
+//!
+//! The series of a scrape have the same times, so each names a column and its place in it. A series
+//! whose next sample is at another time than the column's leaves with a copy of its own part;
+//! others that leave at the same time with the same part follow it into the same copy.
+
+use std::hash::BuildHasher;
+
+/// No column.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// A series that begins anew joins no column as long as this, so that old times go away.
+const JOIN_MAX: u32 = 120;
+
+/// Columns that were just begun or left are found again through so many places.
+const RECENT: usize = 512;
+
+/// The part of a column that a series has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) column: u32,
+    pub(super) start: u32,
+}
+
+impl Part {
+    pub(super) const NONE: Part = Part { column: NONE, start: 0 };
+}
+
+struct Column {
+    /// How many series and frozen chunks name it; 0 when it is free.
+    users: u32,
+    count: u32,
+    first_ms: i64,
+    last_ms: i64,
+    last_delta: i64,
+    /// From the second time on: how its distance to the one before differs from that one's, as
+    /// a varint.
+    rest: Vec<u8>,
+}
+
+pub(super) struct Columns {
+    all: Vec<Column>,
+    free: Vec<u32>,
+    hasher: foldhash::fast::RandomState,
+    /// By time: the column that has it last.
+    begun: Box<[u32]>,
+    /// By what was left and when: the copy that was made.
+    left: Box<[Left]>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Leaving {
+    part: Part,
+    count: u32,
+    time_ms: i64,
+}
+
+impl std::hash::Hash for Part {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(self.column) << 32 | u64::from(self.start));
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Left {
+    leaving: Leaving,
+    copy: u32,
+}
+
+impl Columns {
+    pub(super) fn new() -> Columns {
+        let leaving = Leaving { part: Part::NONE, count: 0, time_ms: 0 };
+        Columns {
+            all: Vec::new(),
+            free: Vec::new(),
+            hasher: foldhash::fast::RandomState::default(),
+            begun: vec![NONE; RECENT].into(),
+            left: vec![Left { leaving, copy: NONE }; RECENT].into(),
+        }
+    }
+
+    /// Begins a series' part with its first time.
+    pub(super) fn begin(&mut self, time_ms: i64) -> Part {
+        let place = self.hasher.hash_one(time_ms) as usize % RECENT;
+        let recent = self.begun[place];
+        if let Some(column) = self.all.get_mut(recent as usize)
+            && column.users > 0
+            && column.last_ms == time_ms
+            && column.count < JOIN_MAX
+        {
+            column.users += 1;
+            return Part { column: recent, start: column.count - 1 };
+        }
+        let column = self.create(time_ms);
+        self.begun[place] = column;
+        Part { column, start: 0 }
+    }
+
+    fn create(&mut self, first_ms: i64) -> u32 {
+        let column = Column {
+            users: 1,
+            count: 1,
+            first_ms,
+            last_ms: first_ms,
+            last_delta: 0,
+            rest: Vec::new(),
+        };
+        if let Some(at) = self.free.pop() {
+            self.all[at as usize] = column;
+            return at;
+        }
+        self.all.push(column);
+        self.all.len() as u32 - 1
+    }
+
+    /// Adds a time to a part of `count` times, all before it; the part may be another one then.
+    #[inline]
+    pub(super) fn push(&mut self, part: Part, count: u32, time_ms: i64) -> Part {
+        let at = part.start + count;
+        let column = &mut self.all[part.column as usize];
+        if at + 1 == column.count && column.last_ms == time_ms {
+            return part;
+        }
+        if at == column.count {
+            column.push(time_ms);
+            return part;
+        }
+        self.leave(part, count, time_ms)
+    }
+
+    fn leave(&mut self, part: Part, count: u32, time_ms: i64) -> Part {
+        let leaving = Leaving { part, count, time_ms };
+        let place = self.hasher.hash_one(leaving) as usize % RECENT;
+        let left = self.left[place];
+        let made = self.all.get_mut(left.copy as usize).filter(|made| {
+            left.leaving == leaving
+                && made.users > 0
+                && made.count == count + 1
+                && made.last_ms == time_ms
+        });
+        if let Some(made) = made {
+            made.users += 1;
+            self.release(part.column);
+            return Part { column: left.copy, start: 0 };
+        }
+        let mut times = Vec::new();
+        self.read(part, count, &mut times);
+        self.release(part.column);
+        let copy = self.create(times[0]);
+        let made = &mut self.all[copy as usize];
+        times[1..].iter().for_each(|time| made.push(*time));
+        made.push(time_ms);
+        self.left[place] = Left { leaving, copy };
+        Part { column: copy, start: 0 }
+    }
+
+    /// Says that a column has one user less.
+    pub(super) fn release(&mut self, column: u32) {
+        let Some(released) = self.all.get_mut(column as usize) else { return };
+        released.users -= 1;
+        if released.users == 0 {
+            released.rest = Vec::new();
+            self.free.push(column);
+        }
+    }
+
+    /// Returns the first time of a part that has one.
+    pub(super) fn first_ms(&self, part: Part) -> i64 {
+        let column = &self.all[part.column as usize];
+        if part.start == 0 {
+            return column.first_ms;
+        }
+        let mut first = Vec::new();
+        self.read(part, 1, &mut first);
+        first[0]
+    }
+
+    /// Appends the first `count` times of a part.
+    pub(super) fn read(&self, part: Part, count: u32, into: &mut Vec<i64>) {
+        let column = &self.all[part.column as usize];
+        let end = part.start + count;
+        let (mut time_ms, mut delta) = (column.first_ms, 0i64);
+        let mut rest = column.rest.as_slice();
+        for at in 0..end {
+            if at > 0 {
+                delta = delta.wrapping_add(take(&mut rest));
+                time_ms = time_ms.wrapping_add(delta);
+            }
+            if at >= part.start {
+                into.push(time_ms);
+            }
+        }
+    }
+}
+
+impl Column {
+    fn push(&mut self, time_ms: i64) {
+        let delta = time_ms.wrapping_sub(self.last_ms);
+        crate::store::bytes::put_signed(&mut self.rest, delta.wrapping_sub(self.last_delta));
+        self.last_delta = delta;
+        self.last_ms = time_ms;
+        self.count += 1;
+    }
+}
+
+/// Takes a number that [`Column::push`] has put.
+#[inline]
+fn take(rest: &mut &[u8]) -> i64 {
+    let (mut value, mut shift) = (0u64, 0);
+    while let Some((byte, after)) = rest.split_first() {
+        *rest = after;
+        value |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if *byte < 0x80 {
+            break;
+        }
+    }
+    crate::store::bytes::unzigzag(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Series {
+        part: Part,
+        times: Vec<i64>,
+    }
+
+    impl Series {
+        fn push(&mut self, columns: &mut Columns, time_ms: i64) {
+            self.part = match self.times.len() {
+                0 => columns.begin(time_ms),
+                count => columns.push(self.part, count as u32, time_ms),
+            };
+            self.times.push(time_ms);
+        }
+    }
+
+    #[test]
+    fn series_of_one_scrape_share_a_column_and_those_that_leave_together_too() {
+        let mut columns = Columns::new();
+        let mut all: Vec<_> =
+            (0..50).map(|_| Series { part: Part::NONE, times: Vec::new() }).collect();
+        for round in 0..40 {
+            for series in &mut all {
+                series.push(&mut columns, round * 15_000 + round % 3);
+            }
+        }
+        assert_eq!(columns.all.len(), 1);
+        all[0].push(&mut columns, 600_001); // goes its own way, and takes the column along
+        for series in &mut all[1..] {
+            series.push(&mut columns, 600_002);
+        }
+        assert_eq!(columns.all.len(), 2);
+        for series in &all {
+            let mut found = Vec::new();
+            columns.read(series.part, series.times.len() as u32, &mut found);
+            assert_eq!(found, series.times);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn times_come_back_whoever_misses_samples_and_columns_are_given_back(
+            rounds in proptest::collection::vec((1i64..20_000, any::<u8>()), 1..300),
+        ) {
+            let mut columns = Columns::new();
+            let mut all: Vec<_> =
+                (0..8).map(|_| Series { part: Part::NONE, times: Vec::new() }).collect();
+            let mut time_ms = -5_000;
+            for (ahead, present) in rounds {
+                time_ms += ahead;
+                for (n, series) in all.iter_mut().enumerate() {
+                    if present >> n & 1 == 1 {
+                        series.push(&mut columns, time_ms + i64::from(n == 7));
+                    }
+                    if series.times.len() == 60 {
+                        columns.release(series.part.column);
+                        series.times.clear();
+                    }
+                }
+            }
+            for series in all.iter().filter(|series| !series.times.is_empty()) {
+                let mut found = Vec::new();
+                columns.read(series.part, series.times.len() as u32, &mut found);
+                prop_assert_eq!(&found, &series.times);
+                prop_assert_eq!(columns.first_ms(series.part), series.times[0]);
+                columns.release(series.part.column);
+            }
+            prop_assert_eq!(columns.free.len(), columns.all.len());
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The open values of all series: a bit stream for each, over small blocks of one arena.
+//!
+//! A value is kept as its difference (exclusive or) to the one before, as in "Gorilla: A Fast,
+//! Scalable, In-Memory Time Series Database" (VLDB 2015), section 4.1.2; only what the bits mean is
+//! taken from there, not their order. Nothing of this is ever written to disk.
+
+/// No block.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Bits of values in a block; with `next` it fills half a cache line.
+const BLOCK_BITS: u32 = 28 * 8;
+
+#[derive(Clone, Copy)]
+struct Block {
+    bytes: [u8; 28],
+    next: u32,
+}
+
+/// Where the values of one series are, and what is needed to add the next one.
+#[derive(Clone, Copy)]
+pub(super) struct Stream {
+    /// The first block; [`NONE`] while there is no value.
+    pub(super) first: u32,
+    last: u32,
+    last_bits: u64,
+    /// How many values there are.
+    pub(super) count: u16,
+    /// Bits used in the last block.
+    used: u8,
+    /// The window of bits that the last difference was written in: zero bits above it, and its
+    /// width; a width of 0 says that there is none.
+    above: u8,
+    width: u8,
+}
+
+impl Stream {
+    pub(super) const EMPTY: Stream =
+        Stream { first: NONE, last: NONE, last_bits: 0, count: 0, used: 0, above: 0, width: 0 };
+}
+
+/// The blocks of all streams.
+pub(super) struct Streams {
+    blocks: Vec<Block>,
+    /// The first free block; they are linked.
+    free: u32,
+    free_count: usize,
+}
+
+impl Streams {
+    pub(super) fn new() -> Streams {
+        Streams { blocks: Vec::new(), free: NONE, free_count: 0 }
+    }
+
+    fn alloc(&mut self) -> u32 {
+        let empty = Block { bytes: [0; 28], next: NONE };
+        if self.free == NONE {
+            self.blocks.push(empty);
+            return self.blocks.len() as u32 - 1;
+        }
+        let at = self.free;
+        self.free = self.blocks[at as usize].next;
+        self.free_count -= 1;
+        self.blocks[at as usize] = empty;
+        at
+    }
+
+    /// Adds a value to a stream, which must not be full: it has room for 65,535.
+    #[inline]
+    pub(super) fn push(&mut self, stream: &mut Stream, bits: u64) {
+        stream.count += 1;
+        if stream.first == NONE {
+            let block = self.alloc();
+            *stream =
+                Stream { first: block, last: block, last_bits: bits, count: 1, ..Stream::EMPTY };
+            return self.put(stream, bits, 64);
+        }
+        let differs = bits ^ stream.last_bits;
+        stream.last_bits = bits;
+        if differs == 0 {
+            return self.put(stream, 0, 1);
+        }
+        let above = differs.leading_zeros().min(31);
+        let below = differs.trailing_zeros();
+        let (window_above, window) = (u32::from(stream.above), u32::from(stream.width));
+        if window > 0 && above >= window_above && 64 - below <= window_above + window {
+            self.put(stream, 0b01, 2);
+            return self.put(stream, differs >> (64 - window_above - window), window);
+        }
+        let width = 64 - above - below;
+        (stream.above, stream.width) = (above as u8, width as u8);
+        self.put(stream, u64::from(0b11 | above << 2 | (width - 1) << 7), 13);
+        self.put(stream, differs >> below, width);
+    }
+
+    /// Appends the low `count` bits of `value`, whose other bits are 0.
+    #[inline]
+    fn put(&mut self, stream: &mut Stream, mut value: u64, mut count: u32) {
+        while count > 0 {
+            if u32::from(stream.used) == BLOCK_BITS {
+                let next = self.alloc();
+                self.blocks[stream.last as usize].next = next;
+                stream.last = next;
+                stream.used = 0;
+            }
+            let used = u32::from(stream.used);
+            let taken = count.min(BLOCK_BITS - used);
+            let part = if taken == 64 { value } else { value & ((1 << taken) - 1) };
+            let bytes = &mut self.blocks[stream.last as usize].bytes;
+            let shifted = (u128::from(part) << (used % 8)).to_le_bytes();
+            for (byte, more) in bytes[used as usize / 8..].iter_mut().zip(&shifted[..9]) {
+                *byte |= more;
+            }
+            value = if taken == 64 { 0 } else { value >> taken };
+            stream.used += taken as u8;
+            count -= taken;
+        }
+    }
+
+    /// Appends the first `count` values of the stream that begins with a block.
+    pub(super) fn read(&self, first: u32, count: u32, into: &mut Vec<f64>) {
+        let mut bits = Bits { blocks: &self.blocks, block: first, at: 0 };
+        let (mut value, mut above, mut width) = (0u64, 0, 0);
+        for number in 0..count {
+            if number == 0 {
+                value = bits.take(64);
+            } else if bits.take(1) == 1 {
+                if bits.take(1) == 1 {
+                    above = bits.take(5) as u32;
+                    width = bits.take(6) as u32 + 1;
+                }
+                value ^= bits.take(width) << (64 - above - width);
+            }
+            into.push(f64::from_bits(value));
+        }
+    }
+
+    /// Gives the blocks of a stream back.
+    pub(super) fn free(&mut self, first: u32) {
+        let mut at = first;
+        while at != NONE {
+            let block = &mut self.blocks[at as usize];
+            let next = std::mem::replace(&mut block.next, self.free);
+            self.free = at;
+            self.free_count += 1;
+            at = next;
+        }
+    }
+
+    /// Returns how many blocks are in use.
+    #[cfg(test)]
+    fn used(&self) -> usize {
+        self.blocks.len() - self.free_count
+    }
+}
+
+/// Reads bits over linked blocks.
+struct Bits<'a> {
+    blocks: &'a [Block],
+    block: u32,
+    at: u32,
+}
+
+impl Bits<'_> {
+    #[inline]
+    fn take(&mut self, count: u32) -> u64 {
+        let (mut value, mut have) = (0u64, 0);
+        while have < count {
+            if self.at == BLOCK_BITS {
+                self.block = self.blocks[self.block as usize].next;
+                self.at = 0;
+            }
+            let bytes = &self.blocks[self.block as usize].bytes;
+            let taken = (count - have).min(BLOCK_BITS - self.at);
+            let from = self.at as usize / 8;
+            let mut word = [0; 16];
+            let len = (bytes.len() - from).min(9);
+            word[..len].copy_from_slice(&bytes[from..from + len]);
+            let part = (u128::from_le_bytes(word) >> (self.at % 8)) as u64;
+            let part = if taken == 64 { part } else { part & ((1 << taken) - 1) };
+            value |= part << have;
+            self.at += taken;
+            have += taken;
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn values_of_streams_that_grow_side_by_side_come_back_to_the_bit(
+            rows in proptest::collection::vec((0usize..3, prop_oneof![
+                any::<u64>(),
+                (0u32..1000).prop_map(|value| f64::from(value).to_bits()),
+                Just(1.5f64.to_bits()),
+            ]), 0..400),
+        ) {
+            let mut streams = Streams::new();
+            let mut all = [Stream::EMPTY; 3];
+            let mut model = [vec![], vec![], vec![]];
+            for (which, bits) in rows {
+                streams.push(&mut all[which], bits);
+                model[which].push(bits);
+            }
+            for (stream, model) in all.iter().zip(&model) {
+                let mut found = Vec::new();
+                streams.read(stream.first, model.len() as u32, &mut found);
+                let found: Vec<_> = found.iter().map(|value| value.to_bits()).collect();
+                prop_assert_eq!(&found, model);
+                streams.free(stream.first);
+            }
+            prop_assert_eq!(streams.used(), 0);
+        }
+    }
+}
