@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 /// A span of time, both ends included, ms since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimeRange {
     /// First instant.
     pub start_ms: i64,

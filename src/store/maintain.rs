@@ -63,7 +63,7 @@ impl Inner {
             writer.forgotten.purge();
             writer.log.retry();
         }
-        self.seal();
+        self.seal_histograms();
         self.finish_truncation(&mut upkeep);
         self.retain()?;
         self.cut(&mut upkeep)?;
@@ -76,27 +76,10 @@ impl Inner {
         self.head.read().iter().collect()
     }
 
-    /// Compresses samples that are open no more, a few series at a time.
-    fn seal(&self) {
-        let mut encoder = Encoder::new(Effort::Seal, usize::MAX);
-        let mut unsealed = Vec::new();
+    /// Compresses open histograms, a few series at a time. Floats are compressed as they come.
+    fn seal_histograms(&self) {
         for batch in self.ids().chunks(BATCH) {
-            unsealed.clear();
-            {
-                let head = self.head.read();
-                for id in batch {
-                    head.unsealed(*id, &mut unsealed);
-                }
-            }
-            // Readers and writers go on meanwhile.
-            let sealed: Vec<_> =
-                unsealed.iter().map(|unsealed| encoder.encode(&unsealed.points)).collect();
             let mut head = self.head.write();
-            for (unsealed, mut sealed) in unsealed.iter().zip(sealed) {
-                if let (Some(chunk), true) = (sealed.pop(), sealed.is_empty()) {
-                    head.seal(unsealed, chunk);
-                }
-            }
             for id in batch {
                 head.seal_histograms(*id, SEAL_HISTOGRAMS_MIN);
             }

@@ -13,7 +13,7 @@ use crate::env::{Disk, DiskFile};
 use crate::series::{Labels, TimeRange};
 use crate::store::MaintainError;
 use crate::store::bytes::{put_signed, put_u32, put_u64, put_varint};
-use crate::store::chunk::Chunk;
+use crate::store::chunk::{Chunk, Times};
 
 /// Chunks are collected to this many bytes before they are written.
 const WRITE_BYTES: usize = 1 << 20;
@@ -42,8 +42,8 @@ pub(in crate::store) struct BlockWriter<'a> {
     labels: LabelTables,
     /// The labels of the series that came last.
     last: Option<Labels>,
-    /// The time columns written, by their bytes and how many times they are.
-    known_times: HashMap<(Arc<[u8]>, u32), u32>,
+    /// The time columns written, by what they hold.
+    known_times: HashMap<Arc<Times>, u32>,
     /// The entries of the time columns for the index.
     times: Vec<u8>,
     times_count: u32,
@@ -116,8 +116,8 @@ impl<'a> BlockWriter<'a> {
             put_varint(into, offset - end);
             put_varint(into, len);
             (times_before, end) = (times, offset + len + CHECKSUM_LEN);
-            self.range = crate::store::merge::union(self.range, Some(chunk.range));
-            self.samples += u64::from(chunk.count);
+            self.range = crate::store::merge::union(self.range, Some(chunk.times.range));
+            self.samples += u64::from(chunk.times.count);
         }
         self.chunks += chunks.len() as u64;
         if self.pending.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
@@ -130,20 +130,20 @@ impl<'a> BlockWriter<'a> {
 
     /// Writes a chunk's time column, unless it is there already; returns its number.
     fn add_times(&mut self, chunk: &Chunk) -> u32 {
-        let key = (Arc::clone(&chunk.times), chunk.count);
-        if let Some(known) = self.known_times.get(&key) {
+        let times = &chunk.times;
+        if let Some(known) = self.known_times.get(times) {
             return *known;
         }
-        let (offset, len) = self.put(&chunk.times);
-        put_u64(&mut self.times, chunk.range.start_ms as u64);
-        put_u64(&mut self.times, chunk.range.end_ms as u64);
+        let (offset, len) = self.put(&times.bytes);
+        put_u64(&mut self.times, times.range.start_ms as u64);
+        put_u64(&mut self.times, times.range.end_ms as u64);
         put_u64(&mut self.times, offset);
         put_u32(&mut self.times, len as u32);
-        put_u32(&mut self.times, chunk.count);
+        put_u32(&mut self.times, times.count);
         if self.known_times.len() >= KNOWN_TIMES_MAX {
             self.known_times.clear();
         }
-        self.known_times.insert(key, self.times_count);
+        self.known_times.insert(Arc::clone(times), self.times_count);
         self.times_count += 1;
         self.times_count - 1
     }

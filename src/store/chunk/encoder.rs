@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::{Chunk, encode_floats, encode_histograms, encode_times};
+use super::{Chunk, Times};
 use crate::series::Points;
 use crate::store::codec::{self, Effort};
 
@@ -18,7 +18,7 @@ pub(in crate::store) struct Encoder {
 }
 
 /// Times and their encoding.
-type KnownTimes = (Vec<i64>, Arc<[u8]>);
+type KnownTimes = (Vec<i64>, Arc<Times>);
 
 impl Encoder {
     /// Returns an encoder that makes chunks of at most `count_max` samples.
@@ -38,17 +38,17 @@ impl Encoder {
             let times = self.times(times_ms);
             let starts_ms = points.starts_ms.get(part.clone()).unwrap_or_default();
             let values = &points.values[part];
-            all.push(encode_floats(times, times_ms, values, starts_ms, self.effort));
+            all.push(Chunk::of_floats(times, values, starts_ms, self.effort));
         }
         for part in points.histograms.chunks(self.count_max) {
             let times_ms: Vec<_> = part.iter().map(|point| point.time_ms).collect();
             let times = self.times(&times_ms);
-            all.push(encode_histograms(times, &times_ms, part, self.effort));
+            all.push(Chunk::of_histograms(times, part, self.effort));
         }
         all
     }
 
-    fn times(&mut self, times_ms: &[i64]) -> Arc<[u8]> {
+    fn times(&mut self, times_ms: &[i64]) -> Arc<Times> {
         let (first, last) = (times_ms[0], times_ms[times_ms.len() - 1]);
         let key = (first, last, times_ms.len());
         if let Some((known, times)) = self.known.get(&key)
@@ -56,7 +56,7 @@ impl Encoder {
         {
             return Arc::clone(times);
         }
-        let times = encode_times(times_ms, self.effort);
+        let times = Arc::new(Times::new(times_ms, self.effort));
         if self.known.len() >= KNOWN_MAX {
             self.known.clear();
         }

@@ -19,12 +19,53 @@ pub(super) use encoder::Encoder;
 /// A sealed chunk.
 #[derive(Clone, Debug)]
 pub(super) struct Chunk {
-    pub(super) range: TimeRange,
-    pub(super) count: u32,
     /// When its samples are; shared where series have the same times.
-    pub(super) times: Arc<[u8]>,
+    pub(super) times: Arc<Times>,
     /// What they are.
     pub(super) body: Box<[u8]>,
+}
+
+/// Times of samples, of which there is one.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Times {
+    pub(super) range: TimeRange,
+    pub(super) count: u32,
+    pub(super) bytes: Box<[u8]>,
+}
+
+impl Times {
+    /// Encodes times, of which there must be one.
+    pub(super) fn new(times_ms: &[i64], effort: Effort) -> Times {
+        let (first, last) = times_ms.first().zip(times_ms.last()).expect("a chunk has samples");
+        let mut bytes = Vec::new();
+        codec::encode_times(times_ms, effort, &mut bytes);
+        Times {
+            range: TimeRange::new(*first, *last),
+            count: times_ms.len() as u32,
+            bytes: bytes.into(),
+        }
+    }
+}
+
+impl Chunk {
+    /// Encodes floats at the times that are given encoded.
+    pub(super) fn of_floats(
+        times: Arc<Times>,
+        values: &[f64],
+        starts_ms: &[i64],
+        effort: Effort,
+    ) -> Chunk {
+        let mut body = begin(KIND_FLOATS, starts_ms);
+        codec::encode_values(values, effort, &mut body);
+        Chunk { times, body: body.into() }
+    }
+
+    fn of_histograms(times: Arc<Times>, points: &[HistogramPoint], effort: Effort) -> Chunk {
+        let starts_ms: Vec<_> = points.iter().map(|point| point.start_ms).collect();
+        let mut body = begin(KIND_HISTOGRAMS, &starts_ms);
+        codec::encode_histograms(points, effort, &mut body);
+        Chunk { times, body: body.into() }
+    }
 }
 
 const KIND_FLOATS: u8 = 1;
@@ -32,37 +73,6 @@ const KIND_HISTOGRAMS: u8 = 2;
 
 /// Set in the kind when start timestamps come first.
 const HAS_STARTS: u8 = 0x10;
-
-fn encode_times(times_ms: &[i64], effort: Effort) -> Arc<[u8]> {
-    let mut times = Vec::new();
-    codec::encode_times(times_ms, effort, &mut times);
-    times.into()
-}
-
-/// Encodes floats at the times that `times` is the encoding of.
-fn encode_floats(
-    times: Arc<[u8]>,
-    times_ms: &[i64],
-    values: &[f64],
-    starts_ms: &[i64],
-    effort: Effort,
-) -> Chunk {
-    let mut body = begin(KIND_FLOATS, starts_ms);
-    codec::encode_values(values, effort, &mut body);
-    finish(times, times_ms, body)
-}
-
-fn encode_histograms(
-    times: Arc<[u8]>,
-    times_ms: &[i64],
-    points: &[HistogramPoint],
-    effort: Effort,
-) -> Chunk {
-    let starts_ms: Vec<_> = points.iter().map(|point| point.start_ms).collect();
-    let mut body = begin(KIND_HISTOGRAMS, &starts_ms);
-    codec::encode_histograms(points, effort, &mut body);
-    finish(times, times_ms, body)
-}
 
 fn begin(kind: u8, starts_ms: &[i64]) -> Vec<u8> {
     if starts_ms.iter().all(|start| *start == 0) {
@@ -74,16 +84,6 @@ fn begin(kind: u8, starts_ms: &[i64]) -> Vec<u8> {
     put_varint(&mut body, starts.len() as u64);
     body.extend_from_slice(&starts);
     body
-}
-
-fn finish(times: Arc<[u8]>, times_ms: &[i64], body: Vec<u8>) -> Chunk {
-    let (first, last) = times_ms.first().zip(times_ms.last()).expect("a chunk has samples");
-    Chunk {
-        range: TimeRange::new(*first, *last),
-        count: times_ms.len() as u32,
-        times,
-        body: body.into(),
-    }
 }
 
 /// Decodes a chunk of `count` samples, of which it is known that they are not more than a chunk
@@ -165,8 +165,9 @@ mod tests {
             }
             let mut back = Points::default();
             for chunk in Encoder::new(Effort::Seal, 480).encode(&points) {
-                prop_assert!(chunk.count <= 480);
-                decode(chunk.count, &chunk.times, &chunk.body, &mut back).unwrap();
+                let times = &chunk.times;
+                prop_assert!(times.count <= 480);
+                decode(times.count, &times.bytes, &chunk.body, &mut back).unwrap();
             }
             let bits = |points: &Points| points.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(&back.times_ms, &points.times_ms);
@@ -200,7 +201,8 @@ mod tests {
             let mut body = chunk.body.to_vec();
             let at = at.index(body.len());
             body[at] ^= 1u8 << bit;
-            let _ = decode(chunk.count, &chunk.times, &body, &mut Points::default());
+            let times = &chunk.times;
+            let _ = decode(times.count, &times.bytes, &body, &mut Points::default());
         }
     }
 }

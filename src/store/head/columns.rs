@@ -5,12 +5,16 @@
 //! others that leave at the same time with the same part follow it into the same copy.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use crate::store::chunk::{Effort, Times};
 
 /// No column.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// A series that begins anew joins no column as long as this, so that old times go away.
-const JOIN_MAX: u32 = 120;
+/// A column is full with at least so many times, and at most half as many more: not all of them at
+/// once, since the series of one that is full are sealed with their next sample.
+const FULL_MIN: u32 = 90;
 
 /// Columns that were just begun or left are found again through so many places.
 const RECENT: usize = 512;
@@ -33,6 +37,10 @@ struct Column {
     first_ms: i64,
     last_ms: i64,
     last_delta: i64,
+    /// So many times fill it.
+    full: u32,
+    /// The encoding of the part that was sealed last.
+    encoded: Option<(Part, Arc<Times>)>,
     /// From the second time on: how its distance to the one before differs from that one's, as
     /// a varint.
     rest: Vec<u8>,
@@ -86,7 +94,7 @@ impl Columns {
         if let Some(column) = self.all.get_mut(recent as usize)
             && column.users > 0
             && column.last_ms == time_ms
-            && column.count < JOIN_MAX
+            && column.count < column.full / 2
         {
             column.users += 1;
             return Part { column: recent, start: column.count - 1 };
@@ -103,6 +111,9 @@ impl Columns {
             first_ms,
             last_ms: first_ms,
             last_delta: 0,
+            full: FULL_MIN
+                + self.hasher.hash_one((first_ms, self.all.len())) as u32 % (FULL_MIN / 2),
+            encoded: None,
             rest: Vec::new(),
         };
         if let Some(at) = self.free.pop() {
@@ -111,6 +122,28 @@ impl Columns {
         }
         self.all.push(column);
         self.all.len() as u32 - 1
+    }
+
+    /// Returns whether a part of `count` times ends where its column is full.
+    #[inline]
+    pub(super) fn is_full(&self, part: Part, count: u32) -> bool {
+        self.all.get(part.column as usize).is_some_and(|column| part.start + count >= column.full)
+    }
+
+    /// Returns the encoding of the first `count` times of a part.
+    pub(super) fn encoded(&mut self, part: Part, count: u32) -> Arc<Times> {
+        let column = &self.all[part.column as usize];
+        if let Some((known, times)) = &column.encoded
+            && *known == part
+            && times.count == count
+        {
+            return Arc::clone(times);
+        }
+        let mut times_ms = Vec::with_capacity(count as usize);
+        self.read(part, count, &mut times_ms);
+        let times = Arc::new(Times::new(&times_ms, Effort::Seal));
+        self.all[part.column as usize].encoded = Some((part, Arc::clone(&times)));
+        times
     }
 
     /// Adds a time to a part of `count` times, all before it; the part may be another one then.
@@ -160,6 +193,7 @@ impl Columns {
         released.users -= 1;
         if released.users == 0 {
             released.rest = Vec::new();
+            released.encoded = None;
             self.free.push(column);
         }
     }

@@ -59,6 +59,8 @@ pub(super) struct Head {
     streams: Streams,
     /// The pairs of the label set that is looked up.
     looked_up: Vec<PairId>,
+    /// The values that are being sealed.
+    values: Vec<f64>,
     /// The latest metadata of each metric name.
     pub(super) metadata: HashMap<String, MetricMetadata>,
 }
@@ -86,6 +88,7 @@ impl Head {
             columns: Columns::new(),
             streams: Streams::new(),
             looked_up: Vec::new(),
+            values: Vec::new(),
             metadata: HashMap::new(),
         }
     }

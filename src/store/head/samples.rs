@@ -14,9 +14,6 @@ use crate::store::types::Exemplar;
 /// How many exemplars a series keeps.
 const EXEMPLARS_MAX: usize = 64;
 
-/// So many open floats of a series become a chunk of their own, which upkeep compresses.
-const OPEN_MAX: u16 = 120;
-
 /// So many open histograms are compressed at once when one more comes; upkeep compresses fewer.
 const OPEN_HISTOGRAMS_MAX: usize = 240;
 
@@ -33,27 +30,8 @@ pub(super) struct Samples {
 #[derive(Default)]
 struct More {
     /// Samples that came in order, before the open ones.
-    chunks: Vec<HeadChunk>,
+    chunks: Vec<Chunk>,
     rare: Option<Box<Rare>>,
-}
-
-struct HeadChunk {
-    range: TimeRange,
-    count: u32,
-    held: Held,
-}
-
-enum Held {
-    /// As it was when it was open; upkeep seals it.
-    Frozen {
-        first: u32,
-        part: Part,
-        starts: Option<Box<[i64]>>,
-    },
-    Sealed {
-        times: Arc<[u8]>,
-        body: Box<[u8]>,
-    },
 }
 
 #[derive(Default)]
@@ -94,14 +72,6 @@ impl Stored {
     }
 }
 
-/// A chunk that waits to be sealed.
-pub(in crate::store) struct Unsealed {
-    pub(in crate::store) series: SeriesId,
-    /// Its place among the chunks of the series.
-    at: usize,
-    pub(in crate::store) points: Points,
-}
-
 impl Samples {
     pub(super) const EMPTY: Samples =
         Samples { open: Stream::EMPTY, part: Part::NONE, newest_ms: i64::MIN, more: None };
@@ -118,12 +88,12 @@ impl Samples {
         self.more.as_mut()?.rare.as_deref_mut()
     }
 
-    fn chunks(&self) -> &[HeadChunk] {
+    fn chunks(&self) -> &[Chunk] {
         self.more.as_ref().map_or(&[], |more| &more.chunks)
     }
 
     pub(super) fn sample_count(&self) -> u64 {
-        let chunks: u64 = self.chunks().iter().map(|chunk| u64::from(chunk.count)).sum();
+        let chunks: u64 = self.chunks().iter().map(|chunk| u64::from(chunk.times.count)).sum();
         let rare = self.rare().map_or(0, |rare| rare.late.len() + rare.histograms.len());
         chunks + u64::from(self.open.count) + rare as u64
     }
@@ -142,6 +112,13 @@ impl Samples {
             exemplars.pop_front();
         }
         exemplars.push_back(exemplar);
+    }
+
+    fn push_chunk(&mut self, chunk: Chunk) {
+        let chunks = &mut self.more.get_or_insert_default().chunks;
+        // A series has few, and there are many series.
+        chunks.reserve_exact(1);
+        chunks.push(chunk);
     }
 
     /// Frees what is held on to for nothing.
@@ -168,9 +145,9 @@ impl Head {
     ) {
         let Some(at) = self.place_of(id) else { return };
         self.show(at);
-        let samples = &mut self.cells[at].samples;
-        if samples.open.count >= OPEN_MAX {
-            self.freeze(at);
+        let samples = &self.cells[at].samples;
+        if self.columns.is_full(samples.part, u32::from(samples.open.count)) {
+            self.seal(at);
         }
         let samples = &mut self.cells[at].samples;
         samples.part = if samples.open.count == 0 {
@@ -188,17 +165,22 @@ impl Head {
         }
     }
 
-    /// Makes a chunk of the open floats, which upkeep will seal.
-    fn freeze(&mut self, at: usize) {
-        let Some(range) = self.open_range(at) else { return };
+    /// Makes a chunk of the open floats.
+    #[inline(never)]
+    fn seal(&mut self, at: usize) {
         let samples = &mut self.cells[at].samples;
-        let starts = samples.more.as_mut().and_then(|more| more.rare.as_mut());
-        let starts = starts.map(|rare| std::mem::take(&mut rare.starts_ms));
-        let starts = starts.filter(|starts| !starts.is_empty()).map(Vec::into_boxed_slice);
-        let held = Held::Frozen { first: samples.open.first, part: samples.part, starts };
-        let chunk = HeadChunk { range, count: u32::from(samples.open.count), held };
-        samples.more.get_or_insert_default().chunks.push(chunk);
-        (samples.open, samples.part) = (Stream::EMPTY, Part::NONE);
+        let count = u32::from(samples.open.count);
+        if count == 0 {
+            return;
+        }
+        let times = self.columns.encoded(samples.part, count);
+        let values = &mut self.values;
+        values.clear();
+        self.streams.read(samples.open.first, count, values);
+        let starts_ms = samples.rare().map_or(&[][..], |rare| &rare.starts_ms);
+        let chunk = Chunk::of_floats(times, values, starts_ms, Effort::Seal);
+        samples.push_chunk(chunk);
+        self.clear_open(at);
     }
 
     fn open_range(&self, at: usize) -> Option<TimeRange> {
@@ -235,7 +217,7 @@ impl Head {
         let histograms = std::mem::take(&mut rare.histograms);
         let points = Points { histograms, ..Points::default() };
         let chunks = Encoder::new(Effort::Seal, usize::MAX).encode(&points);
-        more.chunks.extend(chunks.into_iter().map(HeadChunk::from));
+        more.chunks.extend(chunks);
     }
 
     /// Adds a sample that came late.
@@ -278,7 +260,7 @@ impl Head {
         let samples = &self.cells[at].samples;
         let mut range = self.open_range(at);
         for chunk in samples.chunks() {
-            range = union(range, Some(chunk.range));
+            range = union(range, Some(chunk.times.range));
         }
         if let Some(rare) = samples.rare() {
             let times_ms = rare.histograms.first().zip(rare.histograms.last());
@@ -294,9 +276,9 @@ impl Head {
         let samples = &self.cells[at].samples;
         let mut part = Points::default();
         let mut whole = Points::default();
-        for chunk in samples.chunks().iter().filter(|chunk| chunk.range.overlaps(range)) {
+        for chunk in samples.chunks().iter().filter(|chunk| chunk.times.range.overlaps(range)) {
             whole.clear();
-            self.read_chunk(chunk, &mut whole);
+            read_chunk(chunk, &mut whole);
             copy_range(&whole, range, &mut part);
         }
         if self.open_range(at).is_some_and(|open| open.overlaps(range)) {
@@ -318,20 +300,6 @@ impl Head {
         }
     }
 
-    fn read_chunk(&self, chunk: &HeadChunk, into: &mut Points) {
-        match &chunk.held {
-            Held::Sealed { times, body } => {
-                chunk::decode(chunk.count, times, body, into)
-                    .expect("it was decoded when it was sealed");
-            }
-            Held::Frozen { first, part, starts } => {
-                self.columns.read(*part, chunk.count, &mut into.times_ms);
-                self.streams.read(*first, chunk.count, &mut into.values);
-                into.starts_ms.extend(starts.iter().flatten());
-            }
-        }
-    }
-
     fn read_open(&self, at: usize, into: &mut Points) {
         let samples = &self.cells[at].samples;
         let count = u32::from(samples.open.count);
@@ -339,35 +307,6 @@ impl Head {
         self.streams.read(samples.open.first, count, &mut into.values);
         if let Some(rare) = samples.rare() {
             into.starts_ms.extend_from_slice(&rare.starts_ms);
-        }
-    }
-
-    /// Returns the frozen chunks of a series.
-    pub(in crate::store) fn unsealed(&self, series: SeriesId, into: &mut Vec<Unsealed>) {
-        let Some(place) = self.place_of(series) else { return };
-        for (at, chunk) in self.cells[place].samples.chunks().iter().enumerate() {
-            if let Held::Frozen { .. } = &chunk.held {
-                let mut points = Points::default();
-                self.read_chunk(chunk, &mut points);
-                into.push(Unsealed { series, at, points });
-            }
-        }
-    }
-
-    /// Puts a sealed chunk in the place of the frozen one. Only upkeep removes chunks, so the place
-    /// is still the same.
-    pub(in crate::store) fn seal(&mut self, unsealed: &Unsealed, sealed: Chunk) {
-        let Some(at) = self.place_of(unsealed.series) else { return };
-        let Some(more) = &mut self.cells[at].samples.more else { return };
-        let Some(chunk) = more.chunks.get_mut(unsealed.at) else { return };
-        let before = std::mem::replace(chunk, HeadChunk::from(sealed));
-        self.free(&before);
-    }
-
-    fn free(&mut self, chunk: &HeadChunk) {
-        if let Held::Frozen { first, part, .. } = &chunk.held {
-            self.streams.free(*first);
-            self.columns.release(part.column);
         }
     }
 
@@ -424,28 +363,23 @@ impl Head {
 
     fn remove_from_chunks(&mut self, at: usize, gone: TimeRange) {
         let Some(more) = &mut self.cells[at].samples.more else { return };
-        if !more.chunks.iter().any(|chunk| chunk.range.overlaps(gone)) {
+        if !more.chunks.iter().any(|chunk| chunk.times.range.overlaps(gone)) {
             return;
         }
         let mut kept = Vec::new();
         for chunk in std::mem::take(&mut more.chunks) {
-            if !chunk.range.overlaps(gone) {
+            let held = chunk.times.range;
+            if !held.overlaps(gone) {
                 kept.push(chunk);
-                continue;
-            }
-            if !(gone.contains(chunk.range.start_ms) && gone.contains(chunk.range.end_ms)) {
+            } else if !(gone.contains(held.start_ms) && gone.contains(held.end_ms)) {
                 let mut rest = Points::default();
-                self.read_chunk(&chunk, &mut rest);
+                read_chunk(&chunk, &mut rest);
                 remove_ranges(&mut rest, &[gone]);
-                let rest = Encoder::new(Effort::Seal, usize::MAX).encode(&rest);
-                kept.extend(rest.into_iter().map(HeadChunk::from));
+                kept.extend(Encoder::new(Effort::Seal, usize::MAX).encode(&rest));
             }
-            self.free(&chunk);
         }
         kept.shrink_to_fit();
-        if let Some(more) = &mut self.cells[at].samples.more {
-            more.chunks = kept;
-        }
+        more.chunks = kept;
     }
 
     fn remove_from_open(&mut self, at: usize, gone: TimeRange) {
@@ -482,16 +416,11 @@ impl Head {
     /// Frees all that a series holds.
     pub(super) fn clear(&mut self, at: usize) {
         self.clear_open(at);
-        let Some(more) = self.cells[at].samples.more.take() else { return };
-        for chunk in &more.chunks {
-            self.free(chunk);
-        }
+        self.cells[at].samples.more = None;
     }
 }
 
-impl From<Chunk> for HeadChunk {
-    fn from(chunk: Chunk) -> HeadChunk {
-        let held = Held::Sealed { times: chunk.times, body: chunk.body };
-        HeadChunk { range: chunk.range, count: chunk.count, held }
-    }
+fn read_chunk(chunk: &Chunk, into: &mut Points) {
+    chunk::decode(chunk.times.count, &chunk.times.bytes, &chunk.body, into)
+        .expect("it was decoded when it was sealed");
 }
