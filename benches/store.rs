@@ -10,6 +10,7 @@ use forewarn::store::{Store, StoreOptions, WalSync};
 const T0: i64 = 1_700_000_000_000;
 const SERIES: usize = 70_000;
 const BATCH: usize = 2_000;
+const ROUNDS: usize = 60;
 
 /// Nine labels, as an application in a cluster has them.
 fn labels(number: usize) -> Labels {
@@ -87,7 +88,7 @@ fn store(criterion: &mut Criterion) {
     let store = open(dir.path(), &clock);
     let mut load = Load::new();
     let mut appender = store.appender();
-    for _ in 0..SERIES * 3 / BATCH {
+    for _ in 0..SERIES * ROUNDS / BATCH {
         load.batch(&mut appender, &clock);
     }
 

@@ -77,7 +77,7 @@ fn main() {
     };
     let load = payload::Load {
         fleet: flags.fleet,
-        series: ((series as f64 * flags.scale) as usize).max(1_000),
+        series: ((f64::from(series) * flags.scale) as usize).max(1_000),
         rounds,
         jitter_ms: flags.jitter_ms,
         churn: flags.churn,
@@ -118,7 +118,9 @@ type Row = (&'static str, Option<f64>, usize);
 fn print(columns: &[(&str, Vec<Row>)]) {
     let Some((_, rows)) = columns.first() else { return };
     print!("{:48}", "");
-    columns.iter().for_each(|(name, _)| print!("{name:>18}"));
+    for (name, _) in columns {
+        print!("{name:>18}");
+    }
     println!("{:>22}", "ours / best peer");
     for (at, (name, ours, digits)) in rows.iter().enumerate() {
         print!("{name:48}");
@@ -150,13 +152,8 @@ fn measure(kind: Kind, flags: &Flags, load: &payload::Load, payload: &Payload) -
     let (new, steady) = payload.requests.split_at(first);
     let send = |requests| {
         let (cpu_s, from) = (server.cpu_s(), clock.elapsed());
-        let (took, again) = sender::send(
-            server.port,
-            server.write_path(),
-            flags.protocol,
-            requests,
-            flags.connections,
-        );
+        let (took, again) =
+            sender::send(server.port, "/api/v1/write", flags.protocol, requests, flags.connections);
         let samples: usize = requests.iter().map(|one| one.samples).sum();
         let wall_s = clock.elapsed().saturating_sub(from).as_secs_f64();
         (samples as f64, server.cpu_s() - cpu_s, wall_s, took, again)

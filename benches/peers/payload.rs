@@ -169,7 +169,9 @@ fn v2(all: &[Series], rows: &[(usize, i64, f64)]) -> Vec<u8> {
         field(&mut bodies, 0x2a, &series);
     }
     let mut request = Vec::new();
-    symbols.iter().for_each(|symbol| field(&mut request, 0x22, symbol.as_bytes()));
+    for symbol in symbols {
+        field(&mut request, 0x22, symbol.as_bytes());
+    }
     request.extend_from_slice(&bodies);
     request
 }

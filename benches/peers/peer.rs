@@ -1,5 +1,6 @@
 //! A server process under measurement.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -78,10 +79,6 @@ impl Peer {
         Peer { kind, child, port, dir: data }
     }
 
-    pub(crate) fn write_path(&self) -> &'static str {
-        "/api/v1/write"
-    }
-
     /// User and system time of the process so far, s.
     pub(crate) fn cpu_s(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
@@ -121,7 +118,7 @@ impl Peer {
     /// Asks for the body of a path; `None` while it does not answer 200.
     pub(crate) fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();
@@ -131,7 +128,10 @@ impl Peer {
 
     /// Returns what an expression is at a time; `None` without an answer.
     pub(crate) fn query(&self, expr: &str, time_ms: i64) -> Option<f64> {
-        let encoded: String = expr.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let mut encoded = String::new();
+        for byte in expr.bytes() {
+            write!(encoded, "%{byte:02x}").unwrap();
+        }
         let nocache = if self.kind == Kind::VictoriaMetrics { "&nocache=1" } else { "" };
         let path = format!(
             "/api/v1/query?query={encoded}&time={}.{:03}{nocache}",
@@ -155,7 +155,7 @@ impl Peer {
             if self.query(expr, time_ms).is_some() {
                 return clock.elapsed().saturating_sub(from);
             }
-            assert!(clock.elapsed().saturating_sub(from) < Duration::from_secs(300), "no answer");
+            assert!(clock.elapsed().saturating_sub(from) < Duration::from_mins(5), "no answer");
             std::thread::sleep(Duration::from_millis(2));
         }
     }

@@ -92,6 +92,14 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(super) fn varint(&mut self) -> Option<u64> {
+        if let [byte @ ..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Some(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
@@ -107,6 +115,7 @@ impl<'a> Reader<'a> {
         None
     }
 
+    #[inline]
     pub(super) fn signed(&mut self) -> Option<i64> {
         self.varint().map(unzigzag)
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::head::{Head, Stored};
 use super::judge::{TailKind, Tails};
-use super::log::{FloatRow, Log, NamedSeries, Number, Section, add_to_check, replay};
+use super::log::{FloatRow, Log, NamedSeries, Number, Section, replay};
 use super::status::RecoveryReport;
 use super::types::Exemplar;
+use super::writer::WARM;
 use super::{OpenError, StoreOptions, TEMPORARY};
 use crate::env::{Clock, Disk, DiskLock};
 use crate::series::{HistogramPoint, SeriesId};
@@ -56,29 +57,13 @@ pub(super) fn recover(
     let mut restoring = Restoring {
         head: Head::new(),
         tails: Tails::default(),
-        newest_ms: i64::MIN,
         segment: 0,
         numbers: Vec::new(),
-        bases: Vec::new(),
-        undo: Vec::new(),
         samples: 0,
         nameless: 0,
-        baseless: 0,
     };
     let mut replayed =
         replay(&**disk, &dir, &mut |segment, section| restoring.take(segment, section, covered))?;
-    if restoring.baseless > 0 {
-        let problem = format!(
-            "{}: {} samples build on others that are damaged; they are lost",
-            dir.display(),
-            restoring.baseless
-        );
-        tracing::warn!(
-            samples = restoring.baseless,
-            "The log has samples that build on damaged ones."
-        );
-        replayed.problems.push(problem);
-    }
     if restoring.nameless > 0 {
         let problem = format!(
             "{}: {} samples are of series that the log does not name; they are lost",
@@ -96,6 +81,7 @@ pub(super) fn recover(
         problems: replayed.problems,
         duration_ms: clock.elapsed().saturating_sub(began).as_millis() as u64,
     };
+    let newest_ms = replayed.segments.iter().map(|segment| segment.newest_ms).max();
     let log = Log::open(
         Arc::clone(disk),
         Arc::clone(clock),
@@ -104,82 +90,64 @@ pub(super) fn recover(
         replayed.segments,
         replayed.next_number,
     );
-    let Restoring { head, tails, newest_ms, .. } = restoring;
+    let Restoring { head, tails, .. } = restoring;
+    let newest_ms = newest_ms.unwrap_or(i64::MIN);
     Ok(Recovered { head, tails, newest_ms, log, report })
 }
 
 struct Restoring {
     head: Head,
     tails: Tails,
-    newest_ms: i64,
     /// The segment that is being read; 0 for the checkpoint.
     segment: u64,
     /// The series that the segment has named, by their numbers.
     numbers: Vec<Option<SeriesId>>,
-    /// Their newest values, which the next ones are the differences to, by their numbers.
-    bases: Vec<u64>,
-    /// The bases that the present section has moved, as they were.
-    undo: Vec<(Number, u64)>,
     samples: u64,
     /// Samples whose series the log does not name.
     nameless: u64,
-    /// Samples that are differences to others which cannot be read.
-    baseless: u64,
 }
 
 /// A damaged record must not ask for endless numbers: records between may have named this many.
 const NUMBER_GAP_MAX: usize = 1 << 22;
 
 impl Restoring {
-    /// Takes a section in and returns the time of its newest sample.
-    fn take(&mut self, segment: u64, section: Section, covered: &dyn Fn(u64, i64) -> bool) -> i64 {
+    /// Takes a section in.
+    fn take(&mut self, segment: u64, section: Section, covered: &dyn Fn(u64, i64) -> bool) {
         if self.segment != segment {
             self.segment = segment;
             self.numbers.clear();
-            self.bases.clear();
         }
         let covered = |time_ms| covered(segment, time_ms);
-        let newest_ms = match section {
+        match section {
             Section::Series(named) => self.name(&named),
-            Section::Floats(mut rows, check) => {
-                self.undo_differences(&mut rows, check);
-                let newest_ms = newest(rows.iter().map(|row| row.time_ms));
-                for row in rows {
-                    let covered = covered(row.time_ms);
-                    self.sample(
-                        row.series,
-                        row.time_ms,
-                        Stored::Float(row.bits),
-                        row.start_ms,
-                        covered,
-                    );
+            Section::Floats(rows, _) => {
+                for rows in rows.chunks(WARM) {
+                    self.head.warm(rows.iter().filter_map(|row| self.id(row.series)));
+                    for FloatRow { series, time_ms, bits, start_ms } in rows.iter().copied() {
+                        let covered = covered(time_ms);
+                        self.sample(series, time_ms, Stored::Float(bits), start_ms, covered);
+                    }
                 }
-                newest_ms
             }
             Section::LateFloats(rows) => {
-                for row in &rows {
-                    let (sample, covered) = (Stored::Float(row.bits), covered(row.time_ms));
-                    self.late(row.series, row.time_ms, sample, row.start_ms, covered);
+                for FloatRow { series, time_ms, bits, start_ms } in rows {
+                    let covered = covered(time_ms);
+                    self.late(series, time_ms, Stored::Float(bits), start_ms, covered);
                 }
-                newest(rows.iter().map(|row| row.time_ms))
             }
             Section::Histograms(rows) => {
-                let newest_ms = newest(rows.iter().map(|row| row.time_ms));
                 for row in rows {
                     let covered = covered(row.time_ms);
                     let sample = Stored::Histogram(Arc::new(row.histogram));
                     self.sample(row.series, row.time_ms, sample, row.start_ms, covered);
                 }
-                newest_ms
             }
             Section::LateHistograms(rows) => {
-                let newest_ms = newest(rows.iter().map(|row| row.time_ms));
                 for row in rows {
                     let covered = covered(row.time_ms);
                     let sample = Stored::Histogram(Arc::new(row.histogram));
                     self.late(row.series, row.time_ms, sample, row.start_ms, covered);
                 }
-                newest_ms
             }
             Section::Exemplars(exemplars) => self.exemplars(exemplars),
             Section::Deleted(all) => {
@@ -189,27 +157,20 @@ impl Restoring {
                         self.head.delete(id, range);
                     }
                 }
-                i64::MIN
             }
-            Section::Metadata(all) => {
-                self.head.metadata.extend(all);
-                i64::MIN
-            }
-        };
-        self.newest_ms = self.newest_ms.max(newest_ms);
-        newest_ms
+            Section::Metadata(all) => self.head.metadata.extend(all),
+        }
     }
 
-    fn name(&mut self, named: &NamedSeries) -> i64 {
+    fn name(&mut self, named: &NamedSeries) {
         let pairs = named.pairs.iter().map(|(name, value)| self.head.intern(name, value));
         let pairs: Vec<_> = pairs.collect();
         let first = named.first as usize;
         if first > self.numbers.len() + NUMBER_GAP_MAX {
-            return i64::MIN;
+            return;
         }
         if self.numbers.len() < first + named.series.len() {
             self.numbers.resize(first + named.series.len(), None);
-            self.bases.resize(first + named.series.len(), 0);
         }
         let mut ids = Vec::new();
         for (places, number) in named.series.iter().zip(first..) {
@@ -218,36 +179,13 @@ impl Restoring {
             let id = self.head.find_or_create_set(&ids);
             self.numbers[number] = Some(id);
         }
-        i64::MIN
     }
 
     fn id(&self, number: Number) -> Option<SeriesId> {
         self.numbers.get(number as usize).copied().flatten()
     }
 
-    /// Makes values of the differences that the log has. Where the check says that they are not the
-    /// right ones, because a record before was lost, there are no rows left.
-    fn undo_differences(&mut self, rows: &mut Vec<FloatRow>, check: u32) {
-        self.undo.clear();
-        let mut found = 0;
-        for row in &mut *rows {
-            let Some(base) = self.bases.get_mut(row.series as usize) else { continue };
-            self.undo.push((row.series, *base));
-            row.bits ^= *base;
-            *base = row.bits;
-            found = add_to_check(found, row.bits);
-        }
-        if found == check && self.undo.len() == rows.len() {
-            return;
-        }
-        for (number, base) in self.undo.drain(..).rev() {
-            self.bases[number as usize] = base;
-        }
-        self.baseless += rows.len() as u64;
-        rows.clear();
-    }
-
-    fn exemplars(&mut self, exemplars: Vec<(Number, Exemplar)>) -> i64 {
+    fn exemplars(&mut self, exemplars: Vec<(Number, Exemplar)>) {
         for (number, exemplar) in exemplars {
             let Some(id) = self.id(number) else { continue };
             // The checkpoint and a segment may both have it.
@@ -258,7 +196,6 @@ impl Restoring {
                 self.head.push_exemplar(id, exemplar);
             }
         }
-        i64::MIN
     }
 
     /// Takes in a sample that came in order.
@@ -307,8 +244,4 @@ impl Restoring {
             self.head.insert_late(id, time_ms, sample, start_ms);
         }
     }
-}
-
-fn newest(times_ms: impl Iterator<Item = i64>) -> i64 {
-    times_ms.max().unwrap_or(i64::MIN)
 }

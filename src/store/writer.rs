@@ -14,6 +14,9 @@ use crate::series::{HistogramPoint, Labels, SeriesId};
 /// The labels and the value of an exemplar may have this many characters together.
 const EXEMPLAR_CHARS_MAX: usize = 128;
 
+/// So many series are brought near the processor at once.
+pub(super) const WARM: usize = 32;
+
 /// What the one writer of the head owns.
 pub(super) struct Writer {
     pub(super) tails: Tails,
@@ -313,7 +316,10 @@ impl Inner {
     /// Makes what was judged and logged visible.
     fn publish(&self, writer: &mut Writer, batch: &mut Batch) {
         let mut head = self.head.write();
-        for (row, fate) in batch.samples.iter().zip(&writer.fates) {
+        for (at, (row, fate)) in batch.samples.iter().zip(&writer.fates).enumerate() {
+            if at % WARM == 0 {
+                head.warm(batch.samples[at..].iter().take(WARM).map(|row| row.series));
+            }
             if !matches!(fate, Fate::Ordered | Fate::Late) {
                 continue;
             }

@@ -72,6 +72,8 @@ struct Cell {
     is_live: bool,
     /// Whether the index names it, that is, whether readers see it.
     is_seen: bool,
+    /// Whether an open float has a start timestamp; said here because it is asked for each float.
+    has_starts: bool,
     set: Set,
     samples: Samples,
 }
@@ -132,7 +134,14 @@ impl Head {
         let slot = self.free.pop().unwrap_or_else(|| {
             let samples = Samples::EMPTY;
             let set = Set::EMPTY;
-            self.cells.push(Cell { generation: 0, is_live: false, is_seen: false, set, samples });
+            self.cells.push(Cell {
+                generation: 0,
+                is_live: false,
+                is_seen: false,
+                has_starts: false,
+                set,
+                samples,
+            });
             self.cells.len() as Slot - 1
         });
         self.pairs.retain(ids);
@@ -168,6 +177,21 @@ impl Head {
             self.free.push(slot);
         }
         Some(labels)
+    }
+
+    /// Brings what a sample of each of some series will touch near the processor. The misses of a
+    /// few series overlap, where those of one after the other would add up.
+    #[inline]
+    pub(super) fn warm(&self, ids: impl Iterator<Item = SeriesId> + Clone) {
+        let streams = ids.filter_map(|id| Some(&self.cells.get(split(id).0 as usize)?.samples));
+        let mut seen = 0;
+        for samples in streams.clone() {
+            seen ^= u32::from(samples.open_count());
+        }
+        for samples in streams {
+            seen ^= self.streams.touch(samples.open_stream());
+        }
+        std::hint::black_box(seen);
     }
 
     #[inline]

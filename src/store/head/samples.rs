@@ -92,6 +92,16 @@ impl Samples {
         self.more.as_ref().map_or(&[], |more| &more.chunks)
     }
 
+    #[inline]
+    pub(super) fn open_count(&self) -> u16 {
+        self.open.count
+    }
+
+    #[inline]
+    pub(super) fn open_stream(&self) -> &Stream {
+        &self.open
+    }
+
     pub(super) fn sample_count(&self) -> u64 {
         let chunks: u64 = self.chunks().iter().map(|chunk| u64::from(chunk.times.count)).sum();
         let rare = self.rare().map_or(0, |rare| rare.late.len() + rare.histograms.len());
@@ -157,7 +167,9 @@ impl Head {
         };
         self.streams.push(&mut samples.open, bits);
         samples.newest_ms = samples.newest_ms.max(time_ms);
-        if start_ms != 0 || samples.rare().is_some_and(|rare| !rare.starts_ms.is_empty()) {
+        if start_ms != 0 || self.cells[at].has_starts {
+            self.cells[at].has_starts = true;
+            let samples = &mut self.cells[at].samples;
             let count = usize::from(samples.open.count);
             let starts_ms = &mut samples.rare_mut().starts_ms;
             starts_ms.resize(count, 0);
@@ -408,7 +420,9 @@ impl Head {
             self.columns.release(samples.part.column);
         }
         (samples.open, samples.part) = (Stream::EMPTY, Part::NONE);
-        if let Some(rare) = samples.rare_if_any() {
+        if std::mem::take(&mut self.cells[at].has_starts)
+            && let Some(rare) = self.cells[at].samples.rare_if_any()
+        {
             rare.starts_ms = Vec::new();
         }
     }

@@ -8,11 +8,11 @@
 pub(super) const NONE: u32 = u32::MAX;
 
 /// Bits of values in a block; with `next` it fills half a cache line.
-const BLOCK_BITS: u32 = 28 * 8;
+const BLOCK_BITS: u32 = 7 * 32;
 
 #[derive(Clone, Copy)]
 struct Block {
-    bytes: [u8; 28],
+    words: [u32; 7],
     next: u32,
 }
 
@@ -51,8 +51,14 @@ impl Streams {
         Streams { blocks: Vec::new(), free: NONE, free_count: 0 }
     }
 
+    /// Reads what the next value of a stream will be written to.
+    #[inline]
+    pub(super) fn touch(&self, stream: &Stream) -> u32 {
+        self.blocks.get(stream.last as usize).map_or(0, |block| block.words[6])
+    }
+
     fn alloc(&mut self) -> u32 {
-        let empty = Block { bytes: [0; 28], next: NONE };
+        let empty = Block { words: [0; 7], next: NONE };
         if self.free == NONE {
             self.blocks.push(empty);
             return self.blocks.len() as u32 - 1;
@@ -77,6 +83,11 @@ impl Streams {
         let differs = bits ^ stream.last_bits;
         stream.last_bits = bits;
         if differs == 0 {
+            // A zero bit, which is there already.
+            if u32::from(stream.used) < BLOCK_BITS {
+                stream.used += 1;
+                return;
+            }
             return self.put(stream, 0, 1);
         }
         let above = differs.leading_zeros().min(31);
@@ -94,31 +105,46 @@ impl Streams {
 
     /// Appends the low `count` bits of `value`, whose other bits are 0.
     #[inline]
-    fn put(&mut self, stream: &mut Stream, mut value: u64, mut count: u32) {
-        while count > 0 {
-            if u32::from(stream.used) == BLOCK_BITS {
-                let next = self.alloc();
-                self.blocks[stream.last as usize].next = next;
-                stream.last = next;
-                stream.used = 0;
-            }
-            let used = u32::from(stream.used);
-            let taken = count.min(BLOCK_BITS - used);
-            let part = if taken == 64 { value } else { value & ((1 << taken) - 1) };
-            let bytes = &mut self.blocks[stream.last as usize].bytes;
-            let shifted = (u128::from(part) << (used % 8)).to_le_bytes();
-            for (byte, more) in bytes[used as usize / 8..].iter_mut().zip(&shifted[..9]) {
-                *byte |= more;
-            }
-            value = if taken == 64 { 0 } else { value >> taken };
-            stream.used += taken as u8;
-            count -= taken;
+    fn put(&mut self, stream: &mut Stream, value: u64, count: u32) {
+        if count > 32 {
+            self.put_word(stream, value as u32, 32);
+            self.put_word(stream, (value >> 32) as u32, count - 32);
+        } else {
+            self.put_word(stream, value as u32, count);
         }
+    }
+
+    #[inline]
+    fn put_word(&mut self, stream: &mut Stream, value: u32, count: u32) {
+        let used = u32::from(stream.used);
+        if used + count > BLOCK_BITS {
+            return self.put_over_end(stream, value, count);
+        }
+        let words = &mut self.blocks[stream.last as usize].words;
+        let shifted = u64::from(value) << (used % 32);
+        let at = used as usize / 32;
+        words[at] |= shifted as u32;
+        if let Some(next) = words.get_mut(at + 1) {
+            *next |= (shifted >> 32) as u32;
+        }
+        stream.used += count as u8;
+    }
+
+    #[cold]
+    fn put_over_end(&mut self, stream: &mut Stream, value: u32, count: u32) {
+        let room = BLOCK_BITS - u32::from(stream.used);
+        if room > 0 {
+            self.put_word(stream, value & ((1 << room) - 1), room);
+        }
+        let next = self.alloc();
+        self.blocks[stream.last as usize].next = next;
+        (stream.last, stream.used) = (next, 0);
+        self.put_word(stream, value >> room, count - room);
     }
 
     /// Appends the first `count` values of the stream that begins with a block.
     pub(super) fn read(&self, first: u32, count: u32, into: &mut Vec<f64>) {
-        let mut bits = Bits { blocks: &self.blocks, block: first, at: 0 };
+        let mut bits = Bits { blocks: &self.blocks, block: first, word: 0, pending: 0, have: 0 };
         let (mut value, mut above, mut width) = (0u64, 0, 0);
         for number in 0..count {
             if number == 0 {
@@ -157,30 +183,38 @@ impl Streams {
 struct Bits<'a> {
     blocks: &'a [Block],
     block: u32,
-    at: u32,
+    word: usize,
+    pending: u64,
+    /// How many bits are pending.
+    have: u32,
 }
 
 impl Bits<'_> {
     #[inline]
     fn take(&mut self, count: u32) -> u64 {
-        let (mut value, mut have) = (0u64, 0);
-        while have < count {
-            if self.at == BLOCK_BITS {
-                self.block = self.blocks[self.block as usize].next;
-                self.at = 0;
-            }
-            let bytes = &self.blocks[self.block as usize].bytes;
-            let taken = (count - have).min(BLOCK_BITS - self.at);
-            let from = self.at as usize / 8;
-            let mut word = [0; 16];
-            let len = (bytes.len() - from).min(9);
-            word[..len].copy_from_slice(&bytes[from..from + len]);
-            let part = (u128::from_le_bytes(word) >> (self.at % 8)) as u64;
-            let part = if taken == 64 { part } else { part & ((1 << taken) - 1) };
-            value |= part << have;
-            self.at += taken;
-            have += taken;
+        if count > 32 {
+            let low = self.take_word(32);
+            return low | self.take_word(count - 32) << 32;
         }
+        self.take_word(count)
+    }
+
+    #[inline]
+    fn take_word(&mut self, count: u32) -> u64 {
+        if self.have < count {
+            let mut block = &self.blocks[self.block as usize];
+            if self.word == block.words.len() {
+                self.block = block.next;
+                block = &self.blocks[self.block as usize];
+                self.word = 0;
+            }
+            self.pending |= u64::from(block.words[self.word]) << self.have;
+            self.word += 1;
+            self.have += 32;
+        }
+        let value = self.pending & ((1 << count) - 1);
+        self.pending >>= count;
+        self.have -= count;
         value
     }
 }

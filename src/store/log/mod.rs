@@ -9,6 +9,7 @@
 //! Absent on purpose: group commit. With `WalSync::Ack` the writer waits for the disk.
 
 mod checkpoint;
+mod differences;
 mod record;
 mod replay;
 mod sync;

@@ -1,6 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::differences::Differences;
 use super::record::{Found, Records, TRANSACTION};
 use super::transaction::{Section, read_sections};
 use super::{HEADER_LEN, MAGIC_CHECKPOINT, MAGIC_SEGMENT, SegmentInfo, VERSION, read_header};
@@ -17,13 +18,32 @@ pub(in crate::store) struct Replayed {
     pub(in crate::store) problems: Vec<String>,
 }
 
+/// So many sections may be read ahead of the one that is visited.
+const AHEAD_MAX: usize = 64;
+
 /// Reads checkpoint and segments in the order they were written and hands each section to `visit`,
 /// with the number of its segment (0 for the checkpoint). What cannot be read is reported, and
-/// passed over.
+/// passed over. Reading goes on in a thread of its own while sections are visited.
 pub(in crate::store) fn replay(
     disk: &dyn Disk,
     dir: &Path,
-    visit: &mut dyn FnMut(u64, Section) -> i64,
+    visit: &mut dyn FnMut(u64, Section),
+) -> Result<Replayed, OpenError> {
+    let (sender, receiver) = crossbeam::channel::bounded(AHEAD_MAX);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(move || {
+            // Nobody stops listening before this has ended.
+            read_all(disk, dir, &mut |segment, section| drop(sender.send((segment, section))))
+        });
+        receiver.iter().for_each(|(segment, section)| visit(segment, section));
+        reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn read_all(
+    disk: &dyn Disk,
+    dir: &Path,
+    visit: &mut dyn FnMut(u64, Section),
 ) -> Result<Replayed, OpenError> {
     let io = |path: &Path, doing| {
         let path = path.to_owned();
@@ -37,13 +57,14 @@ pub(in crate::store) fn replay(
         numbers
     };
     let mut replayed = Replayed::default();
+    let mut differences = Differences::default();
     let mut from = 0;
     if let Some(number) = numbered(".checkpoint").pop() {
         let path = dir.join(super::checkpoint_name(number));
         let bytes = disk.read(&path).map_err(io(&path, "read the checkpoint"))?;
         check_version(&path, &bytes, MAGIC_CHECKPOINT)?;
         let mut one = File { path, number: 0, limit: None, is_last: false };
-        one.replay(&bytes, visit, &mut replayed.problems);
+        one.replay(&bytes, &mut differences, visit, &mut replayed.problems);
         from = number;
     }
     let numbers = numbered(".wal");
@@ -62,8 +83,17 @@ pub(in crate::store) fn replay(
     limits(disk, &mut files)?;
     for file in &mut files {
         let bytes = disk.read(&file.path).map_err(io(&file.path, "read the log"))?;
-        let (len_bytes, newest_ms) = file.replay(&bytes, visit, &mut replayed.problems);
+        let (len_bytes, newest_ms) =
+            file.replay(&bytes, &mut differences, visit, &mut replayed.problems);
         replayed.segments.push(SegmentInfo { number: file.number, len_bytes, newest_ms });
+    }
+    if differences.baseless > 0 {
+        let samples = differences.baseless;
+        tracing::warn!(samples, "The log has samples that build on damaged ones.");
+        replayed.problems.push(format!(
+            "{}: {samples} samples build on others that are damaged; they are lost",
+            dir.display()
+        ));
     }
     Ok(replayed)
 }
@@ -121,13 +151,15 @@ impl File {
     fn replay(
         &mut self,
         bytes: &[u8],
-        visit: &mut dyn FnMut(u64, Section) -> i64,
+        differences: &mut Differences,
+        visit: &mut dyn FnMut(u64, Section),
         problems: &mut Vec<String>,
     ) -> (u64, i64) {
         let found_len = bytes.len();
         let limit = self.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(found_len);
         let bytes = &bytes[..limit.min(found_len)];
         let mut newest_ms = i64::MIN;
+        differences.begin();
         let path = self.path.display();
         let mut report = |offset: usize, text: &str| {
             let problem = format!("{path}: at byte {offset}: {text}");
@@ -148,8 +180,15 @@ impl File {
         for found in Records::new(bytes) {
             match found {
                 Found::Record { offset, kind: TRANSACTION, payload } => {
-                    let mut visit =
-                        |section| newest_ms = newest_ms.max(visit(self.number, section));
+                    let mut visit = |mut section| {
+                        match &mut section {
+                            Section::Series(named) => differences.name(named),
+                            Section::Floats(rows, check) => differences.undo(rows, *check),
+                            _ => {}
+                        }
+                        newest_ms = newest_ms.max(section.newest_ms());
+                        visit(self.number, section);
+                    };
                     if read_sections(&payload, &mut visit).is_none() {
                         report(offset, "the record makes no sense; the rest of it is passed over");
                     }

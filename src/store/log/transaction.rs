@@ -66,6 +66,25 @@ pub(in crate::store) enum Section {
     Deleted(Vec<(Number, TimeRange)>),
 }
 
+impl Section {
+    /// Returns the time of the newest sample in it; `i64::MIN` without samples.
+    pub(super) fn newest_ms(&self) -> i64 {
+        match self {
+            Section::Floats(rows, _) | Section::LateFloats(rows) => {
+                newest(rows.iter().map(|row| row.time_ms))
+            }
+            Section::Histograms(rows) | Section::LateHistograms(rows) => {
+                newest(rows.iter().map(|row| row.time_ms))
+            }
+            _ => i64::MIN,
+        }
+    }
+}
+
+fn newest(times_ms: impl Iterator<Item = i64>) -> i64 {
+    times_ms.max().unwrap_or(i64::MIN)
+}
+
 /// Puts the payload of a record together. Each part is given as something that can be walked over
 /// more than once, since it is written in columns.
 #[derive(Default)]
@@ -376,14 +395,25 @@ fn read_rows(reader: &mut Reader<'_>) -> Option<Vec<FloatRow>> {
 
 fn read_differences(reader: &mut Reader<'_>, rows: &mut [FloatRow]) -> Option<()> {
     let controls = reader.take(rows.len())?;
+    let mut rest = reader.take(reader.remaining().checked_sub(4)?)?;
     for (row, control) in rows.iter_mut().zip(controls) {
         let (above, below) = (usize::from(control >> 4), usize::from(control & 15));
         let len = 8usize.checked_sub(above + below)?;
-        let mut word = [0; 8];
-        word[below..below + len].copy_from_slice(reader.take(len)?);
-        row.bits = u64::from_le_bytes(word);
+        let word = if let Some(word) = rest.first_chunk::<8>() {
+            u64::from_le_bytes(*word)
+        } else {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            u64::from_le_bytes(word)
+        };
+        rest = rest.get(len..)?;
+        row.bits = match len {
+            0 => 0,
+            8 => word,
+            _ => (word & ((1 << (8 * len)) - 1)) << (8 * below),
+        };
     }
-    Some(())
+    rest.is_empty().then_some(())
 }
 
 fn put_labels(into: &mut Vec<u8>, labels: &Labels) {
