@@ -60,6 +60,8 @@ pub struct Storage {
     pub dir: PathBuf,
     /// Age beyond which samples are dropped, ms, counted from the newest.
     pub retention_ms: i64,
+    /// Bytes of blocks and log beyond which the oldest blocks are dropped; 0 is no bound.
+    pub retention_bytes: u64,
     /// How late a sample may come, ms.
     pub out_of_order_window_ms: i64,
     /// When the log reaches the disk.
@@ -81,6 +83,8 @@ pub struct Web {
     pub max_connections: usize,
     /// Whether `/-/reload` and `/-/quit` work.
     pub enable_lifecycle: bool,
+    /// Whether samples may be deleted and snapshots made over HTTP.
+    pub enable_admin_api: bool,
     /// Which origins browsers may read from: an anchored regular expression.
     pub cors_origin: regex::Regex,
 }
@@ -175,6 +179,7 @@ impl Config {
                     .retention_time
                     .or(file.retention_ms())
                     .unwrap_or(flags::RETENTION_DEFAULT_MS),
+                retention_bytes: flags.retention_size.or(file.retention_bytes()?).unwrap_or(0),
                 out_of_order_window_ms: flags
                     .out_of_order_time_window
                     .or(file.out_of_order_window_ms())
@@ -356,16 +361,6 @@ storage:
             "",
             &["--web.config.file=web.yml"],
             &["--web.config.file", "not supported yet"],
-        );
-        check_error(
-            "",
-            &["--storage.tsdb.retention.size=5GB"],
-            &["retention.size", "not supported yet"],
-        );
-        check_error(
-            "",
-            &["--web.enable-admin-api"],
-            &["--web.enable-admin-api", "not supported yet"],
         );
         check_error(
             "",

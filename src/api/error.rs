@@ -11,6 +11,9 @@ pub(super) enum ApiError {
     BadData(String),
     #[error("invalid parameter {name:?}: {message}")]
     Parameter { name: &'static str, message: String },
+    /// What was asked for is switched off.
+    #[error("{0}")]
+    Unavailable(&'static str),
     #[error("{0}")]
     Internal(String),
     #[error(transparent)]
@@ -26,6 +29,7 @@ impl ApiError {
             ApiError::BadData(_) | ApiError::Parameter { .. } => {
                 ("bad_data", StatusCode::BAD_REQUEST)
             }
+            ApiError::Unavailable(_) => ("unavailable", StatusCode::INTERNAL_SERVER_ERROR),
             ApiError::Query(error) => query_kind(error),
             ApiError::Storage(_) | ApiError::Internal(_) => {
                 ("internal", StatusCode::INTERNAL_SERVER_ERROR)

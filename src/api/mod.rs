@@ -11,6 +11,7 @@
 //! Absent on purpose: TLS and authentication (a proxy's work until `--web.config.file` is served),
 //! and judging or storing anything: that is done by the rooms asked.
 
+mod admin;
 mod app;
 mod server;
 

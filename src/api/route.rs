@@ -4,7 +4,7 @@ use super::app::App;
 use super::error::ApiError;
 use super::request::Call;
 use super::response::Reply;
-use super::{manage, metrics, pages, query, rules, series, status, tree};
+use super::{admin, manage, metrics, pages, query, rules, series, status, tree};
 
 /// What a handler answers.
 pub(super) type Answer = Result<Reply, ApiError>;
@@ -99,6 +99,9 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/v1/targets/metadata", status::empty_list),
     get("/api/v1/scrape_pools", status::scrape_pools),
     get("/api/v1/notifications", status::empty_list),
+    post("/api/v1/admin/tsdb/delete_series", admin::delete_series),
+    post("/api/v1/admin/tsdb/clean_tombstones", admin::clean_tombstones),
+    post("/api/v1/admin/tsdb/snapshot", admin::snapshot),
     get("/version", status::version),
     get("/metrics", metrics::metrics),
     get("/", pages::home),

@@ -16,6 +16,7 @@ pub mod node;
 pub mod serve;
 mod tasks;
 pub mod test;
+pub mod tsdb;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::Args),
     /// Run PromQL test scripts.
     Test(test::Args),
+    /// Look at a data directory, check it, copy from it.
+    Tsdb(tsdb::Args),
 }
 
 impl Cli {
@@ -53,6 +56,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Check(args) => check::run(args),
             Command::Test(args) => test::run(args),
+            Command::Tsdb(args) => tsdb::run(args),
         }
     }
 }

@@ -280,6 +280,7 @@ async fn open_store(
     let options = StoreOptions {
         dir: config.storage.dir.clone(),
         retention_ms: config.storage.retention_ms,
+        retention_bytes: config.storage.retention_bytes,
         out_of_order_window_ms: config.storage.out_of_order_window_ms,
         wal_sync: config.storage.wal_sync,
         ..StoreOptions::default()

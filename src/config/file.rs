@@ -6,6 +6,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use serde_yaml_ng::Value;
 
+use super::flags::parse_bytes;
 use super::{ConfigError, millis};
 use crate::alerts::AlertmanagerTarget;
 use crate::series::{Labels, format_duration, parse_duration};
@@ -220,6 +221,19 @@ impl File {
         self.storage.tsdb.out_of_order_time_window.map(|window| window.0)
     }
 
+    pub(super) fn retention_bytes(&self) -> Result<Option<u64>, ConfigError> {
+        let Some(size) = &self.storage.tsdb.retention.size else { return Ok(None) };
+        let text = match size {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => String::new(),
+        };
+        parse_bytes(&text).map(Some).map_err(|message| ConfigError::Value {
+            place: "storage.tsdb.retention.size".to_owned(),
+            message,
+        })
+    }
+
     pub(super) fn retention_ms(&self) -> Option<i64> {
         self.storage.tsdb.retention.time.map(|time| time.0)
     }
@@ -296,7 +310,6 @@ impl File {
             ("otlp", &self.otlp),
             ("runtime", &self.runtime),
             ("storage.exemplars", &self.storage.exemplars),
-            ("storage.tsdb.retention.size", &self.storage.tsdb.retention.size),
             ("storage.tsdb.retention.percentage", &self.storage.tsdb.retention.percentage),
             (
                 "storage.tsdb.stale_series_compaction_threshold",

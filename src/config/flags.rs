@@ -65,9 +65,10 @@ pub struct Flags {
     #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", value_parser = parse_duration)]
     pub retention_time: Option<i64>,
 
-    /// Not supported yet; 0 is no limit.
-    #[arg(long = "storage.tsdb.retention.size", value_name = "BYTES", default_value = "0")]
-    pub retention_size: String,
+    /// Bytes of blocks and log beyond which the oldest blocks are dropped, as 512MB or 1.5TB (units of
+    /// 1024); 0 is no limit. Default: the file's, else 0.
+    #[arg(long = "storage.tsdb.retention.size", value_name = "BYTES", value_parser = parse_bytes)]
+    pub retention_size: Option<u64>,
 
     /// How late a sample may come. Default: the file's, else 1h.
     #[arg(long = "storage.tsdb.out-of-order-time-window", value_name = "DURATION", value_parser = parse_duration)]
@@ -146,7 +147,7 @@ impl Flags {
                 "storage.tsdb.retention.time",
                 format_duration(self.retention_time.unwrap_or(RETENTION_DEFAULT_MS)),
             ),
-            ("storage.tsdb.retention.size", self.retention_size.clone()),
+            ("storage.tsdb.retention.size", format!("{}B", self.retention_size.unwrap_or(0))),
             (
                 "storage.tsdb.out-of-order-time-window",
                 format_duration(self.out_of_order_time_window.unwrap_or(OUT_OF_ORDER_DEFAULT_MS)),
@@ -174,12 +175,6 @@ impl Flags {
                 "web.config.file",
                 "Put a reverse proxy with TLS and authentication in front, and listen on 127.0.0.1",
             );
-        }
-        if self.enable_admin_api {
-            return refuse("web.enable-admin-api", "Start without it");
-        }
-        if self.retention_size != "0" {
-            return refuse("storage.tsdb.retention.size", "Use --storage.tsdb.retention.time");
         }
         Ok(())
     }
@@ -211,6 +206,7 @@ impl Flags {
             read_timeout: millis(self.read_timeout),
             max_connections: self.max_connections.max(1),
             enable_lifecycle: self.enable_lifecycle,
+            enable_admin_api: self.enable_admin_api,
             cors_origin,
         })
     }
@@ -224,6 +220,22 @@ fn wal_sync(text: &str) -> Result<WalSync, DurationError> {
 }
 
 /// Reads `host:port`, `:port` (every interface) and `[v6]:port`.
+/// Reads a size as upstream does: a number with B, KB, MB, GB, TB, PB or EB, each 1024 of the one
+/// before; a bare number is bytes.
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let units = ["B", "KB", "MB", "GB", "TB", "PB", "EB"];
+    let unit = if unit.is_empty() { "B" } else { unit };
+    let power = units.iter().position(|known| known.eq_ignore_ascii_case(unit));
+    let bytes = power.zip(number.parse::<f64>().ok());
+    let bytes = bytes.map(|(power, number)| number * 1024f64.powi(power as i32));
+    match bytes {
+        Some(bytes) if (0.0..=i64::MAX as f64).contains(&bytes) => Ok(bytes as u64),
+        _ => Err(format!("{text:?} is no size; write one like 512MB or 1.5TB")),
+    }
+}
+
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
     let advice = "write it as 127.0.0.1:9909, or 0.0.0.0:9909 for every interface";
@@ -255,4 +267,28 @@ fn default_external_url(listen_address: SocketAddr) -> String {
 fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("", |at| &rest[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_upstream_reads_them() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("512", Some(512)),
+            ("512MB", Some(512 << 20)),
+            ("1.5kb", Some(1536)),
+            ("2TB", Some(2 << 40)),
+            ("", None),
+            ("MB", None),
+            ("-1", None),
+            ("1XB", None),
+            ("1e30EB", None),
+            ("9EB", None),
+        ] {
+            assert_eq!(parse_bytes(text).ok(), expected, "{text:?}");
+        }
+    }
 }

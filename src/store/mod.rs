@@ -37,6 +37,7 @@ mod recover;
 mod snapshot;
 mod spellings;
 mod status;
+mod survey;
 mod types;
 mod writer;
 
@@ -52,6 +53,7 @@ pub use spellings::{Speller, Spelling};
 pub use status::{
     BlockStatus, Cardinality, HeadStatus, LogStatus, NamedCount, RecoveryReport, StoreStatus,
 };
+pub use survey::{BlockSurvey, LogSurvey, MetricSurvey, Survey, survey};
 pub use types::{
     Committed, Exemplar, MetricMetadata, MetricType, Refused, RefusedKind, RefusedReason,
 };

@@ -683,3 +683,34 @@ fn a_broken_rule_file_at_the_start_keeps_no_other_from_working() {
     assert!(server.output().contains("bad.rules:1:"), "{}", server.output());
     assert!(server.output().contains("scrape_configs"), "{}", server.output());
 }
+
+#[test]
+fn the_admin_api_deletes_and_makes_snapshots_when_it_is_switched_on() {
+    let node = with_data(&[]);
+    let post = |node: &TestNode, path: &str| {
+        node.client
+            .send(Method::POST, &format!("/api/v1/admin/tsdb/{path}"), &[], Vec::new())
+            .unwrap()
+    };
+    let off = post(&node, "snapshot");
+    assert_eq!((off.status, off.json()["errorType"].as_str()), (500, Some("unavailable")));
+
+    let node = with_data(&["--web.enable-admin-api"]);
+    let count = |node: &TestNode| {
+        let query = [("query", "count_over_time(requests_total[20m])")];
+        let json = node.get("/api/v1/query", &query).json();
+        json["data"]["result"].as_array().unwrap().len()
+    };
+    assert_eq!(count(&node), 2);
+    assert_eq!(post(&node, "delete_series").status, 400, "nothing is named");
+    let all = encode(&[("match[]", r#"requests_total{job="web"}"#)]);
+    let path = format!("delete_series?{}", String::from_utf8_lossy(all.as_ref()));
+    assert_eq!(post(&node, &path).status, 204);
+    assert_eq!(count(&node), 1);
+    assert_eq!(post(&node, "clean_tombstones").status, 204);
+    let answer = post(&node, "snapshot");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["data"]["name"].as_str().unwrap().len(), 26);
+    assert_eq!(post(&node, "snapshot?skip_head=what").status, 400);
+    assert_eq!(node.get("/api/v1/admin/tsdb/snapshot", &[]).status, 405);
+}

@@ -15,3 +15,4 @@ mod rules;
 mod store;
 mod support;
 mod tidy;
+mod tsdb;

@@ -198,6 +198,21 @@ impl Index {
         Some(TimesRef { range, count: reader.u32()?, stored: Stored { offset, len } })
     }
 
+    /// Returns the sections by name, with the bytes that they take.
+    pub(super) fn section_bytes(&self) -> Vec<(&'static str, u64)> {
+        let names = [
+            "label texts",
+            "label names",
+            "label pairs",
+            "postings",
+            "series",
+            "offsets of series",
+            "time columns",
+        ];
+        let lengths = self.sections.iter().map(|(start, end)| (end - start) as u64);
+        names.into_iter().zip(lengths).collect()
+    }
+
     /// Returns how many series there are.
     pub(super) fn series_count(&self) -> u32 {
         (self.section(SERIES_OFFSETS).len() / 4) as u32

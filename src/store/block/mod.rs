@@ -90,6 +90,21 @@ pub(super) struct ChunkRef {
     body: Stored,
 }
 
+/// A series of which every byte was read.
+pub(super) struct CheckedSeries {
+    pub(super) labels: Labels,
+    pub(super) samples: u64,
+    /// Of its values.
+    pub(super) bytes: u64,
+    pub(super) problems: Vec<String>,
+}
+
+/// The bytes of what is no chunk.
+pub(super) struct SectionBytes {
+    pub(super) index: Vec<(&'static str, u64)>,
+    pub(super) tombstones: u64,
+}
+
 impl Block {
     /// Opens a block and checks its index.
     pub(super) fn open(disk: &dyn Disk, dir: &Path) -> Result<Block, BlockError> {
@@ -213,6 +228,40 @@ impl Block {
         let from = self.chunks.get(usize::try_from(stored.offset).ok()?..)?;
         let (bytes, rest) = from.split_at_checked(stored.len as usize)?;
         (crc32c::crc32c(bytes) == Reader::new(rest).u32()?).then_some(bytes)
+    }
+
+    /// Reads all of a series, checks every checksum, and says what is damaged.
+    pub(super) fn check_series(&self, series: u32) -> Result<CheckedSeries, ReadError> {
+        let (labels, chunks) = self.index.series(series)?;
+        let mut checked = CheckedSeries { labels, samples: 0, bytes: 0, problems: Vec::new() };
+        let mut points = Points::default();
+        for chunk in chunks {
+            points.clear();
+            checked.samples += u64::from(chunk.times.count);
+            checked.bytes += u64::from(chunk.body.len);
+            let (times, body) = (self.stored(chunk.times.stored), self.stored(chunk.body));
+            let decoded = times.zip(body).and_then(|(times, body)| {
+                chunk::decode(chunk.times.count, times, body, &mut points)
+            });
+            if decoded.is_none() {
+                let damaged = if times.is_none() { chunk.times.stored } else { chunk.body };
+                let file = self.dir.join(CHUNKS_FILE);
+                checked.problems.push(format!(
+                    "{}: at byte {}: a chunk of {} is damaged",
+                    file.display(),
+                    damaged.offset,
+                    checked.labels
+                ));
+            }
+        }
+        Ok(checked)
+    }
+
+    /// Returns what the parts of its files take that are no chunks.
+    pub(super) fn section_bytes(&self) -> SectionBytes {
+        let tombstones = self.tombstones.load();
+        let tombstones = if tombstones.is_empty() { 0 } else { tombstones.len_bytes() };
+        SectionBytes { index: self.index.section_bytes(), tombstones }
     }
 
     /// Returns how many series there are; they are numbered by the order of their labels.

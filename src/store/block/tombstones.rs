@@ -105,6 +105,11 @@ impl Tombstones {
         self.0.get(&series).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns how many bytes its file has.
+    pub(super) fn len_bytes(&self) -> u64 {
+        self.encode(0).len() as u64
+    }
+
     pub(in crate::store) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

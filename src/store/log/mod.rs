@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use checkpoint::{Living, write_checkpoint};
-pub(super) use replay::replay;
+pub(super) use replay::{read_segment, replay, segments};
 pub(super) use transaction::{
     FloatRow, HistogramRow, NamedSeries, Number, Section, TransactionWriter, add_to_check,
     get_histogram, put_histogram,

@@ -214,3 +214,56 @@ impl File {
         (bytes.len() as u64, newest_ms)
     }
 }
+
+/// Lists checkpoint and segments by name; a log that is missing has none.
+pub(in crate::store) fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            return Err(OpenError::Io { path: dir.to_owned(), doing: "list the log", source });
+        }
+    };
+    let names = entries.into_iter().map(|entry| entry.name);
+    let is_log = |name: &String| {
+        name.strip_suffix(".wal").or_else(|| name.strip_suffix(".checkpoint")).is_some()
+    };
+    Ok(names.filter(is_log).map(|name| dir.join(name)).collect())
+}
+
+/// Reads one file of the log by itself and hands its sections to `visit`; returns its length. What
+/// follows its last whole record may be a write that goes on, and is no problem.
+pub(in crate::store) fn read_segment(
+    disk: &dyn Disk,
+    path: &Path,
+    problems: &mut Vec<String>,
+    visit: &mut dyn FnMut(Section),
+) -> Result<u64, OpenError> {
+    let io = |source| OpenError::Io { path: path.to_owned(), doing: "read the log", source };
+    let bytes = disk.read(path).map_err(io)?;
+    let is_checkpoint = path.extension().is_some_and(|extension| extension == "checkpoint");
+    let magic = if is_checkpoint { MAGIC_CHECKPOINT } else { MAGIC_SEGMENT };
+    match read_header(&bytes, magic) {
+        Some(header) if header.version != VERSION => {
+            problems.push(format!("{}: written by format {}", path.display(), header.version));
+            return Ok(bytes.len() as u64);
+        }
+        Some(_) => {}
+        None if bytes.is_empty() => return Ok(0),
+        None => problems.push(format!("{}: at byte 0: the header is damaged", path.display())),
+    }
+    for found in Records::new(&bytes) {
+        let (offset, what) = match found {
+            Found::Record { offset, payload, .. } => {
+                if read_sections(&payload, visit).is_some() {
+                    continue;
+                }
+                (offset, "the record makes no sense")
+            }
+            Found::Damage { offset, what } => (offset, what),
+            Found::Tail { .. } => break,
+        };
+        problems.push(format!("{}: at byte {offset}: {what}", path.display()));
+    }
+    Ok(bytes.len() as u64)
+}

@@ -116,7 +116,9 @@ proptest! {
             .filter(|(_, samples)| !samples.is_empty())
             .map(|(n, samples)| (labels("m", n).to_string(), samples.into_iter().collect()))
             .collect();
-        let found: Vec<(String, Vec<(i64, u64)>)> = read(&store);
+        let mut found: Vec<(String, Vec<(i64, u64)>)> = read(&store);
+        // What was deleted from a block may leave a series that is selected and has no sample.
+        found.retain(|(_, samples)| !samples.is_empty());
         prop_assert_eq!(&found, &expected);
         prop_assert!(store.status().recovery.problems.is_empty());
     }
