@@ -327,3 +327,34 @@ fn check_header(path: &Path, bytes: &[u8], magic: [u8; 4]) -> Result<(), BlockEr
     let damaged = || BlockError::Damaged { path: path.to_owned(), offset: 0, what };
     (sound && bytes.len() >= HEADER_LEN).then_some(()).ok_or_else(damaged)
 }
+
+/// Reads arbitrary bytes as the files of a block, for `doors`: as they are, and as the content of
+/// files whose headers and checksums are sound.
+pub(super) fn read_arbitrary(bytes: &[u8]) {
+    let path = Path::new("arbitrary");
+    let _ = Meta::read(path, bytes);
+    Tombstones::read_arbitrary(bytes);
+    let _ = Index::open(path.to_owned(), bytes.to_vec().into());
+    let Some((lengths, content)) = bytes.split_first_chunk::<{ index::SECTIONS }>() else { return };
+    let mut file = header(MAGIC_INDEX, 0);
+    let mut rest = content;
+    let sections = lengths.map(|len| {
+        let (section, after) = rest.split_at(usize::from(len).min(rest.len()));
+        rest = after;
+        let start = file.len();
+        file.extend_from_slice(section);
+        (start, file.len())
+    });
+    index::put_footer(&mut file, &sections);
+    let Ok(index) = Index::open(path.to_owned(), file.into()) else { return };
+    for series in 0..index.series_count().min(100) {
+        let _ = index.series(series);
+    }
+    let _ = index.all();
+    let _ = index.for_each_name(&mut |_| {});
+    for name in ["", "a", "__name__"] {
+        let _ = index.posting(name, "a");
+        let _ = index.union_where(name, &|_| true);
+        let _ = index.for_each_value(name, &mut |_| {});
+    }
+}

@@ -371,3 +371,20 @@ fn read_header(bytes: &[u8], magic: [u8; 4]) -> Option<Header> {
     let (before, before_len) = (reader.u64()?, reader.u64()?);
     Some(Header { version, before: (before != u64::MAX).then_some((before, before_len)) })
 }
+
+/// Reads arbitrary bytes as records and as the payload of one, for `doors`.
+pub(super) fn read_arbitrary(bytes: &[u8]) {
+    let mut differences = differences::Differences::default();
+    let mut visit = |mut section| match &mut section {
+        Section::Series(named) => differences.name(named),
+        Section::Floats(rows, check) => differences.undo(rows, *check),
+        _ => {}
+    };
+    let _ = transaction::read_sections(bytes, &mut visit);
+    for found in record::Records::new(bytes) {
+        if let record::Found::Record { payload, .. } = found {
+            let _ = transaction::read_sections(&payload, &mut visit);
+        }
+    }
+    let _ = read_header(bytes, MAGIC_SEGMENT);
+}
