@@ -15,6 +15,9 @@ use super::merge::merge_into;
 use super::{Inner, MaintainError};
 use crate::series::{Labels, Points, TimeRange};
 
+/// What the name of a source begins with that was imported.
+pub(super) const IMPORTED: &str = "prometheus/";
+
 /// How many windows of a level are one of the next.
 const LEVEL_FACTOR: i64 = 4;
 
@@ -66,7 +69,7 @@ impl Inner {
             let origin = Origin {
                 sequence: members.iter().map(|block| block.meta.sequence).min().unwrap_or(0),
                 level: levels.max().unwrap_or(0) + u32::from(members.len() > 1),
-                sources: members.iter().map(|block| block.meta.ulid.clone()).collect(),
+                sources: sources_of(members),
                 covers: last.expect("there is something to merge").meta.covers,
             };
             Some(open_written(disk, &writer.finish(&origin)?)?)
@@ -80,6 +83,13 @@ impl Inner {
         self.counters.count_block();
         self.blocks.replace(members, merged)
     }
+}
+
+/// Returns the names of the members, and what was imported with them: that is not done twice.
+fn sources_of(members: &[Arc<Block>]) -> Vec<String> {
+    let names = members.iter().map(|block| block.meta.ulid.clone());
+    let imported = members.iter().flat_map(|block| block.meta.sources.iter().cloned());
+    names.chain(imported.filter(|source| source.starts_with(IMPORTED))).collect()
 }
 
 /// Writes the series of all members, each with its samples of all of them but those deleted.

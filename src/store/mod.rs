@@ -28,11 +28,13 @@ pub mod doors;
 mod error;
 mod forget;
 mod head;
+mod import;
 mod judge;
 mod log;
 mod maintain;
 mod merge;
 mod postings;
+mod prometheus;
 mod recover;
 mod snapshot;
 mod spellings;
@@ -48,6 +50,8 @@ use parking_lot::{Mutex, RwLock};
 
 pub use appender::{Appender, Transaction};
 pub use error::{AppendError, MaintainError, OpenError, ReadError};
+pub use import::{ImportReport, Importer};
+pub use prometheus::ImportError;
 pub use snapshot::{SelectedSeries, Snapshot};
 pub use spellings::{Speller, Spelling};
 pub use status::{

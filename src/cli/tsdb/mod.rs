@@ -2,6 +2,7 @@
 
 mod bench;
 mod export;
+mod import_blocks;
 mod inspect;
 mod verify;
 
@@ -24,6 +25,8 @@ enum Command {
     Verify(Directory),
     /// Write samples as OpenMetrics text, for `promtool tsdb create-blocks-from openmetrics`.
     Export(export::Args),
+    /// Take over blocks of Prometheus.
+    ImportBlocks(import_blocks::Args),
     /// Measure the store on this machine, in a directory of its own.
     Bench(bench::Args),
 }
@@ -34,6 +37,7 @@ pub fn run(args: &Args) -> Outcome {
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Export(args) => export::run(args),
+        Command::ImportBlocks(args) => import_blocks::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }
