@@ -124,6 +124,16 @@ fn store(app: &App, out: &mut Exposition) {
     ] {
         out.family(name, Kind::Counter, help).value(&[], value);
     }
+    let help = "Series of requests, by how they were found: as the one that followed last time, by \
+                their hash, or by their labels because they were new.";
+    let found = out.family("forewarn_series_lookups_total", Kind::Counter, help);
+    for (how, value) in [
+        ("predicted", status.lookups_predicted_total),
+        ("hashed", status.lookups_hashed_total),
+        ("new", status.lookups_missed_total),
+    ] {
+        found.value(&[("found", how)], value);
+    }
 }
 
 fn http(app: &App, out: &mut Exposition) {

@@ -9,6 +9,7 @@ use prost::Message;
 use crate::support::http::HttpClient;
 use crate::support::process::{Process, free_port};
 
+/// How often the server is killed; `FOREWARN_CRASH_TRIES` asks for more.
 const TRIES: u64 = 20;
 const SENDERS: usize = 2;
 const SERIES_PER_SENDER: usize = 50;
@@ -60,7 +61,9 @@ fn kill_in_the_middle_of_ingest_loses_no_acknowledged_sample() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let start_ms = now.as_millis() as i64 - 3_600_000;
     let mut acknowledged = [0i64; SENDERS]; // rounds below are acknowledged
-    for attempt in 0..TRIES {
+    let asked = std::env::var("FOREWARN_CRASH_TRIES").ok().and_then(|tries| tries.parse().ok());
+    let tries = asked.unwrap_or(TRIES);
+    for attempt in 0..tries {
         let port = free_port();
         let base = format!("http://127.0.0.1:{port}");
         let mut server = Process::forewarn(dir.path(), port, &[]);
@@ -84,14 +87,14 @@ fn kill_in_the_middle_of_ingest_loses_no_acknowledged_sample() {
         });
         acknowledged.copy_from_slice(&ends);
     }
-    assert!(acknowledged.iter().all(|&rounds| rounds > TRIES as i64), "{acknowledged:?}");
+    assert!(acknowledged.iter().all(|&rounds| rounds > tries as i64), "{acknowledged:?}");
 
     let port = free_port();
     let _server = Process::forewarn(dir.path(), port, &[]);
     let client = HttpClient::new(format!("http://127.0.0.1:{port}"));
     let lost = missing(&client, &acknowledged, start_ms);
     assert!(lost.is_empty(), "after the last kill (seed {seed}): {lost:?}");
-    println!("{TRIES} kills, {acknowledged:?} rounds of {SERIES_PER_SENDER} samples, none lost");
+    println!("{tries} kills, {acknowledged:?} rounds of {SERIES_PER_SENDER} samples, none lost");
 }
 
 /// Reads everything back and names what is not as it was acknowledged.

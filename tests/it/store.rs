@@ -884,8 +884,21 @@ fn on_a_real_disk_too() {
     check(&store, &[(&a, &expected)]);
 }
 
+/// Once, or over and over for `FOREWARN_SOAK_MINUTES`.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long to go on is asked in real minutes")]
 fn what_readers_saw_stays_while_others_write_and_cut() {
+    let minutes = std::env::var("FOREWARN_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
+    let (began, length) = (std::time::Instant::now(), minutes.unwrap_or(0u64) * 60);
+    let mut rounds = 0;
+    while rounds == 0 || began.elapsed().as_secs() < length {
+        readers_writers_and_upkeep();
+        rounds += 1;
+    }
+    println!("{rounds} rounds");
+}
+
+fn readers_writers_and_upkeep() {
     let place = Place::new();
     let store = place.open();
     let first = T0 - T0 % (2 * HOUR);
