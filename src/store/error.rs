@@ -6,8 +6,8 @@ use std::path::PathBuf;
 pub enum OpenError {
     /// Another process has the directory.
     #[error(
-        "{path}: another process uses this data directory; stop it, or give this one its own \
-         directory with --storage.tsdb.path"
+        "{path}: another process uses this data directory; ask it over its HTTP API, stop it, or give \
+         this one its own directory with --storage.tsdb.path"
     )]
     Locked {
         /// The data directory.

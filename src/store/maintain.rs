@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use super::block::{Block, BlockError, BlockWriter, Covers, Origin};
 use super::blocks::BlockList;
 use super::chunk::{Effort, Encoder};
+use super::compact::CHUNK_COUNT_MAX;
 use super::log::{Living, write_checkpoint};
 use super::{Inner, MaintainError};
 use crate::env::Disk;
@@ -19,9 +20,6 @@ use crate::series::{Labels, Points, SeriesId, TimeRange};
 
 /// Open histograms are compressed from so many on.
 const SEAL_HISTOGRAMS_MIN: usize = 120;
-
-/// The most samples of a chunk in a block that was just cut.
-const CHUNK_COUNT_MAX: usize = 480;
 
 /// So many series are worked on under one hold of the head's lock.
 const BATCH: usize = 256;
@@ -153,12 +151,23 @@ impl Inner {
             };
             let from_ms = oldest_ms.max(blocks_end_ms.unwrap_or(i64::MIN));
             let end_ms = floor_to(from_ms, part_ms).saturating_add(part_ms).min(cut_ms);
-            self.cut_one(upkeep, end_ms)?;
+            // A block of more than one range, as after an import of the past, will not be merged soon.
+            let effort = if end_ms.saturating_sub(from_ms) > 2 * range_ms {
+                Effort::Compact
+            } else {
+                Effort::Seal
+            };
+            self.cut_one(upkeep, end_ms, effort)?;
             self.finish_truncation(upkeep);
         }
     }
 
-    fn cut_one(&self, upkeep: &mut Upkeep, end_ms: i64) -> Result<(), MaintainError> {
+    fn cut_one(
+        &self,
+        upkeep: &mut Upkeep,
+        end_ms: i64,
+        effort: Effort,
+    ) -> Result<(), MaintainError> {
         let segment = {
             let mut writer = self.writer.lock();
             let path = writer.log.dir().to_owned();
@@ -173,7 +182,7 @@ impl Inner {
         };
         let mut block =
             BlockWriter::begin(&**self.blocks.disk(), self.blocks.dir(), self.clock.now_ms())?;
-        let late = match self.write_series(&mut block, end_ms) {
+        let late = match self.write_series(&mut block, end_ms, effort) {
             Ok(late) => late,
             Err(error) => {
                 block.abandon();
@@ -201,6 +210,7 @@ impl Inner {
         &self,
         block: &mut BlockWriter<'_>,
         end_ms: i64,
+        effort: Effort,
     ) -> Result<HashMap<SeriesId, [Vec<i64>; 2]>, MaintainError> {
         let mut series: Vec<(Labels, SeriesId)> = {
             let head = self.head.read();
@@ -210,7 +220,7 @@ impl Inner {
         series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let before = TimeRange::new(i64::MIN, end_ms - 1);
         let mut late = HashMap::new();
-        let mut encoder = Encoder::new(Effort::Seal, CHUNK_COUNT_MAX);
+        let mut encoder = Encoder::new(effort, CHUNK_COUNT_MAX);
         let mut points = Points::default();
         for (labels, id) in series {
             points.clear();

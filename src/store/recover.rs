@@ -55,7 +55,7 @@ pub(super) fn recover(
         disk.remove_file(&dir.join(&entry.name)).map_err(io("remove an unfinished checkpoint"))?;
     }
     let mut restoring = Restoring {
-        head: Head::new(),
+        head: Head::to_restore(),
         tails: Tails::default(),
         segment: 0,
         numbers: Vec::new(),
@@ -64,6 +64,7 @@ pub(super) fn recover(
     };
     let mut replayed =
         replay(&**disk, &dir, &mut |segment, section| restoring.take(segment, section, covered))?;
+    restoring.head.finish_restoring();
     if restoring.nameless > 0 {
         let problem = format!(
             "{}: {} samples are of series that the log does not name; they are lost",

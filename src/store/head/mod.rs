@@ -57,6 +57,8 @@ pub(super) struct Head {
     sets: Sets,
     columns: Columns,
     streams: Streams,
+    /// Whether series that become seen are put into the index only by [`Head::finish_restoring`].
+    restoring: bool,
     /// The pairs of the label set that is looked up.
     looked_up: Vec<PairId>,
     /// The values that are being sealed.
@@ -89,10 +91,23 @@ impl Head {
             sets: Sets::default(),
             columns: Columns::new(),
             streams: Streams::new(),
+            restoring: false,
             looked_up: Vec::new(),
             values: Vec::new(),
             metadata: HashMap::new(),
         }
+    }
+
+    /// Returns an empty head that is going to be filled from the log.
+    pub(super) fn to_restore() -> Head {
+        Head { restoring: true, ..Head::new() }
+    }
+
+    /// Puts all series that were restored into the index, which is cheaper than one by one.
+    pub(super) fn finish_restoring(&mut self) {
+        self.restoring = false;
+        let seen = self.cells.iter().enumerate().filter(|(_, cell)| cell.is_live && cell.is_seen);
+        self.pairs.index_all(seen.map(|(at, cell)| (at as Slot, self.sets.get(cell.set))));
     }
 
     /// Returns the id of the series with these labels, where it exists.
@@ -211,7 +226,9 @@ impl Head {
         let cell = &mut self.cells[at];
         if !cell.is_seen {
             cell.is_seen = true;
-            self.pairs.index(self.sets.get(cell.set), at as Slot);
+            if !self.restoring {
+                self.pairs.index(self.sets.get(cell.set), at as Slot);
+            }
         }
     }
 

@@ -140,6 +140,29 @@ impl Pairs {
         }
     }
 
+    /// As [`Pairs::index`] for many series, by ascending slot, none of which is in the index.
+    pub(super) fn index_all<'a>(&mut self, series: impl Iterator<Item = (Slot, &'a [PairId])>) {
+        let mut slots = Vec::new();
+        let mut of_pairs: Vec<Vec<Slot>> = vec![Vec::new(); self.entries.len()];
+        for (slot, ids) in series {
+            slots.push(slot);
+            for id in ids {
+                of_pairs[*id as usize].push(slot);
+            }
+        }
+        let bitmap = |slots: Vec<Slot>| {
+            RoaringBitmap::from_sorted_iter(slots).expect("they come by ascending slot")
+        };
+        for (pair, slots) in self.entries.iter_mut().zip(of_pairs) {
+            match slots[..] {
+                [] => {}
+                [one] => pair.posting = Posting::One(one),
+                _ => pair.posting = Posting::Many(bitmap(slots)),
+            }
+        }
+        self.all |= bitmap(slots);
+    }
+
     /// Iterates over the names that some series has.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().filter(|name| self.is_seen(name)).map(|name| &*name.text)
