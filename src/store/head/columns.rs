@@ -31,6 +31,8 @@ impl Part {
 }
 
 struct Column {
+    /// Given to no other one, where its place is.
+    serial: u64,
     /// How many series and frozen chunks name it; 0 when it is free.
     users: u32,
     count: u32,
@@ -49,6 +51,8 @@ struct Column {
 pub(super) struct Columns {
     all: Vec<Column>,
     free: Vec<u32>,
+    /// How many columns there were.
+    serials: u64,
     hasher: foldhash::fast::RandomState,
     /// By time: the column that has it last.
     begun: Box<[u32]>,
@@ -58,32 +62,31 @@ pub(super) struct Columns {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Leaving {
-    part: Part,
+    /// The serial of the column that is left.
+    serial: u64,
+    start: u32,
     count: u32,
     time_ms: i64,
-}
-
-impl std::hash::Hash for Part {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.column) << 32 | u64::from(self.start));
-    }
 }
 
 #[derive(Clone, Copy)]
 struct Left {
     leaving: Leaving,
     copy: u32,
+    /// The serial of the copy.
+    serial: u64,
 }
 
 impl Columns {
     pub(super) fn new() -> Columns {
-        let leaving = Leaving { part: Part::NONE, count: 0, time_ms: 0 };
+        let leaving = Leaving { serial: 0, start: 0, count: 0, time_ms: 0 };
         Columns {
             all: Vec::new(),
             free: Vec::new(),
+            serials: 0,
             hasher: foldhash::fast::RandomState::default(),
             begun: vec![NONE; RECENT].into(),
-            left: vec![Left { leaving, copy: NONE }; RECENT].into(),
+            left: vec![Left { leaving, copy: NONE, serial: 0 }; RECENT].into(),
         }
     }
 
@@ -105,14 +108,15 @@ impl Columns {
     }
 
     fn create(&mut self, first_ms: i64) -> u32 {
+        self.serials += 1;
         let column = Column {
+            serial: self.serials,
             users: 1,
             count: 1,
             first_ms,
             last_ms: first_ms,
             last_delta: 0,
-            full: FULL_MIN
-                + self.hasher.hash_one((first_ms, self.all.len())) as u32 % (FULL_MIN / 2),
+            full: FULL_MIN + self.hasher.hash_one(self.serials) as u32 % (FULL_MIN / 2),
             encoded: None,
             rest: Vec::new(),
         };
@@ -162,11 +166,13 @@ impl Columns {
     }
 
     fn leave(&mut self, part: Part, count: u32, time_ms: i64) -> Part {
-        let leaving = Leaving { part, count, time_ms };
+        let serial = self.all[part.column as usize].serial;
+        let leaving = Leaving { serial, start: part.start, count, time_ms };
         let place = self.hasher.hash_one(leaving) as usize % RECENT;
         let left = self.left[place];
         let made = self.all.get_mut(left.copy as usize).filter(|made| {
             left.leaving == leaving
+                && made.serial == left.serial
                 && made.users > 0
                 && made.count == count + 1
                 && made.last_ms == time_ms
@@ -183,7 +189,7 @@ impl Columns {
         let made = &mut self.all[copy as usize];
         times[1..].iter().for_each(|time| made.push(*time));
         made.push(time_ms);
-        self.left[place] = Left { leaving, copy };
+        self.left[place] = Left { leaving, copy, serial: self.all[copy as usize].serial };
         Part { column: copy, start: 0 }
     }
 
@@ -289,6 +295,33 @@ mod tests {
         }
         assert_eq!(columns.all.len(), 2);
         for series in &all {
+            let mut found = Vec::new();
+            columns.read(series.part, series.times.len() as u32, &mut found);
+            assert_eq!(found, series.times);
+        }
+    }
+
+    #[test]
+    fn a_copy_is_not_taken_for_that_of_a_column_which_had_the_place_before() {
+        let mut columns = Columns::new();
+        let series = || Series { part: Part::NONE, times: Vec::new() };
+        let mut all = [series(), series(), series()];
+        for time_ms in [10, 20, 30] {
+            all[0].push(&mut columns, time_ms);
+            all[1].push(&mut columns, time_ms);
+        }
+        all[0].push(&mut columns, 40);
+        all[1].push(&mut columns, 50); // leaves
+        let first = all[0].part.column;
+        columns.release(first);
+        // Another one, of the past, gets the place and leaves at the same time.
+        for time_ms in [11, 12, 13] {
+            all[2].push(&mut columns, time_ms);
+        }
+        assert_eq!(all[2].part.column, first);
+        columns.all[first as usize].push(14);
+        all[2].push(&mut columns, 50);
+        for series in &all[1..] {
             let mut found = Vec::new();
             columns.read(series.part, series.times.len() as u32, &mut found);
             assert_eq!(found, series.times);
