@@ -65,14 +65,14 @@ pub enum AppendError {
         /// The system's answer.
         source: io::Error,
     },
-    /// A write failed before, and the log has not recovered.
+    /// A write failed before and the log has not recovered, or the disk is nearly full.
     #[error(
-        "{path}: the log does not take writes since an earlier one failed ({reason}); make room or repair the disk, no restart is needed"
+        "{path}: the log takes no writes for now ({reason}); make room or repair the disk, no restart is needed"
     )]
     Refusing {
         /// The directory of the log.
         path: PathBuf,
-        /// The earlier failure.
+        /// The earlier failure, or how much room there is and is needed.
         reason: String,
     },
     /// The store was closed.
