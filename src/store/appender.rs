@@ -124,7 +124,8 @@ impl<'a> Transaction<'a> {
     }
 
     /// Returns the labels of a series, unless it was forgotten.
-    pub fn labels(&self, series: SeriesId) -> Option<Labels> {
+    pub fn labels(&mut self, series: SeriesId) -> Option<Labels> {
+        self.spellings = None;
         self.store.head.read().labels(series)
     }
 
