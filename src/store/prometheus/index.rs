@@ -83,8 +83,8 @@ impl Index {
         &self,
         visit: &mut dyn FnMut(IndexedSeries<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut at = self.series.start.next_multiple_of(SERIES_ALIGN);
-        while at < self.series.end {
+        let mut next = self.series.start.checked_next_multiple_of(SERIES_ALIGN);
+        while let Some(at) = next.filter(|at| *at < self.series.end) {
             let mut reader = Reader::new(&self.bytes[at..self.series.end]);
             let before = reader.remaining();
             let Some(len) = reader.varint().filter(|len| *len > 0) else { break };
@@ -95,7 +95,7 @@ impl Index {
                 .and_then(|content| self.series(at, content));
             let damaged = || ImportError::damaged("index", at, "a series is damaged");
             visit(series.ok_or_else(damaged)?)?;
-            at = (end.unwrap_or(self.series.end) + 4).next_multiple_of(SERIES_ALIGN);
+            next = end.and_then(|end| end.checked_add(4)?.checked_next_multiple_of(SERIES_ALIGN));
         }
         Ok(())
     }
