@@ -10,13 +10,29 @@ use crate::store::log::{get_histogram, put_histogram};
 
 /// Appends the encoding of histograms, of which there must be one and at most [`COUNT_MAX`].
 ///
-/// Runs of `count varint | layout: a histogram whose counts are 0 | columns: length varint, values`:
+/// Where these would not come back, 0 and the histograms as the log has them. Else runs of
+/// `count varint | layout: a histogram whose counts are 0 | columns: length varint, values`:
 /// zero count, count, sum, positive buckets, negative buckets.
 pub(in crate::store) fn encode_histograms(
     points: &[HistogramPoint],
     effort: Effort,
     into: &mut Vec<u8>,
 ) {
+    let at = into.len();
+    put_runs(points, effort, into);
+    let mut back = Vec::with_capacity(points.len());
+    let is_same = decode_histograms(&into[at..], points.len(), &mut back).is_some()
+        && back.iter().zip(points).all(|(a, b)| a.bits_equal(&b.histogram));
+    if !is_same {
+        into.truncate(at);
+        put_varint(into, 0);
+        for point in points {
+            put_histogram(into, &point.histogram);
+        }
+    }
+}
+
+fn put_runs(points: &[HistogramPoint], effort: Effort, into: &mut Vec<u8>) {
     let same_layout =
         |a: &HistogramPoint, b: &HistogramPoint| has_layout_of(&a.histogram, &b.histogram);
     for run in points.chunk_by(same_layout) {
@@ -79,7 +95,13 @@ pub(in crate::store) fn decode_histograms(
     let mut reader = Reader::new(bytes);
     let mut left = count;
     while left > 0 {
-        let run = usize::try_from(reader.varint()?).ok().filter(|run| (1..=left).contains(run))?;
+        let run = usize::try_from(reader.varint()?).ok().filter(|run| *run <= left)?;
+        if run == 0 {
+            for _ in 0..left {
+                into.push(get_histogram(&mut reader)?);
+            }
+            break;
+        }
         left -= run;
         let mut layout = get_histogram(&mut reader)?;
         // Each column takes bytes, so there are not more of them than there is input.

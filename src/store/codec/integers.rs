@@ -2,7 +2,7 @@
 
 use super::COUNT_MAX;
 use super::packing::{BLOCK, cost, put_block, take_block};
-use crate::store::bytes::{Reader, put_signed, put_varint};
+use crate::store::bytes::{Reader, put_signed, put_u64, put_varint};
 
 /// All numbers are one.
 const CONSTANT: u8 = 0;
@@ -11,6 +11,8 @@ const STEADY: u8 = 1;
 /// Blocks of the numbers; the two above this are those of differences taken once and twice.
 const PLAIN: u8 = 2;
 const ORDER_MAX: u8 = 2;
+/// 8 bytes each: for what did not come back from the others.
+const RAW: u8 = 7;
 /// Added when all numbers of the blocks are multiples of one, apart from the first.
 const HAS_FACTOR: u8 = 8;
 
@@ -24,10 +26,24 @@ pub(super) struct Scratch {
 ///
 /// `mode u8 | firsts signed | factor varint, if any | blocks`
 pub(in crate::store) fn encode_integers(values: &[i64], into: &mut Vec<u8>) {
+    let at = into.len();
     put(values, &mut Scratch::default(), into);
+    let mut back = Vec::with_capacity(values.len());
+    if decode_integers(&into[at..], values.len(), &mut back).is_none() || back != values {
+        into.truncate(at);
+        put_raw(values, into);
+    }
 }
 
-/// As [`encode_integers`].
+/// Appends numbers as they are.
+pub(super) fn put_raw(values: &[i64], into: &mut Vec<u8>) {
+    into.push(RAW);
+    for value in values {
+        put_u64(into, *value as u64);
+    }
+}
+
+/// As [`encode_integers`], without looking whether they come back.
 pub(super) fn put(values: &[i64], scratch: &mut Scratch, into: &mut Vec<u8>) {
     let Some((first, rest)) = values.split_first() else { return };
     if rest.iter().all(|value| value == first) {
@@ -142,6 +158,12 @@ pub(super) fn take(
         }
         return Some(());
     }
+    if mode == RAW {
+        for _ in 0..count {
+            each(&[reader.u64()? as i64]);
+        }
+        return Some(());
+    }
     let order = usize::from((mode & !HAS_FACTOR).checked_sub(PLAIN)?);
     if order > usize::from(ORDER_MAX) || order >= count {
         return None;
@@ -209,6 +231,17 @@ mod tests {
         assert!(len(&(0..480).map(|i| 100_000 + i * 15).collect::<Vec<_>>()) <= 6);
         let jumps: Vec<_> = (0..480).map(|i| (i * i % 11) * 4096).collect();
         assert!(len(&jumps) <= 480 / 2 + 32, "a common factor costs nothing");
+    }
+
+    #[test]
+    fn raw_numbers_are_read() {
+        let values = [1, -1, i64::MAX, i64::MIN, 0];
+        let mut bytes = Vec::new();
+        put_raw(&values, &mut bytes);
+        let mut back = Vec::new();
+        decode_integers(&bytes, values.len(), &mut back).unwrap();
+        assert_eq!(back, values);
+        assert_eq!(decode_integers(&bytes[..bytes.len() - 1], values.len(), &mut back), None);
     }
 
     proptest! {

@@ -16,20 +16,29 @@ pub(in crate::store) fn encode_times(times_ms: &[i64], _effort: Effort, into: &m
     let at = into.len();
     into.push(PLAIN);
     encode_integers(times_ms, into);
-    let Some(step) = usual_step(times_ms) else { return };
-    let off: Vec<_> = times_ms
-        .iter()
-        .zip(0i64..)
-        .map(|(time_ms, i)| time_ms.wrapping_sub(*first).wrapping_sub(step.wrapping_mul(i)))
-        .collect();
-    let mut grid = vec![GRID];
-    put_signed(&mut grid, *first);
-    put_signed(&mut grid, step);
-    encode_integers(&off, &mut grid);
-    if grid.len() < into.len() - at {
+    let Some(grid) = on_grid(*first, times_ms) else { return };
+    let mut back = Vec::with_capacity(times_ms.len());
+    if grid.len() < into.len() - at
+        && decode_times(&grid, times_ms.len(), &mut back).is_some()
+        && back == times_ms
+    {
         into.truncate(at);
         into.extend_from_slice(&grid);
     }
+}
+
+fn on_grid(first: i64, times_ms: &[i64]) -> Option<Vec<u8>> {
+    let step = usual_step(times_ms)?;
+    let off: Vec<_> = times_ms
+        .iter()
+        .zip(0i64..)
+        .map(|(time_ms, i)| time_ms.wrapping_sub(first).wrapping_sub(step.wrapping_mul(i)))
+        .collect();
+    let mut grid = vec![GRID];
+    put_signed(&mut grid, first);
+    put_signed(&mut grid, step);
+    encode_integers(&off, &mut grid);
+    Some(grid)
 }
 
 /// Returns the median step.
