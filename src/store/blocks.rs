@@ -1,6 +1,7 @@
 //! The list of open blocks: what is found on opening, and what upkeep changes.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -17,6 +18,8 @@ pub(super) struct Blocks {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     list: ArcSwap<BlockList>,
+    /// Damaged chunks of blocks that are in the list no more.
+    damaged_before: AtomicU64,
 }
 
 const FORMAT_VERSION: u16 = 2;
@@ -73,7 +76,8 @@ impl Blocks {
         for block in replaced {
             remove(&*disk, &dir, &block).map_err(io("remove a block that was merged"))?;
         }
-        Ok(Blocks { disk, dir, list: ArcSwap::from_pointee(list) })
+        let list = ArcSwap::from_pointee(list);
+        Ok(Blocks { disk, dir, list, damaged_before: AtomicU64::new(0) })
     }
 
     pub(super) fn current(&self) -> Arc<BlockList> {
@@ -95,20 +99,44 @@ impl Blocks {
         Arc::downgrade(&self.list.swap(Arc::new(list)))
     }
 
-    /// Puts a block in the place of others, or nothing; those who read them finish undisturbed.
+    /// Returns how many damaged chunks were met.
+    pub(super) fn damaged_total(&self) -> u64 {
+        let of_list: u64 = self.current().iter().map(|block| block.damaged_total()).sum();
+        of_list + self.damaged_before.load(Ordering::Relaxed)
+    }
+
+    /// Puts a block in the place of others; those who read them finish undisturbed. A member of
+    /// which not all could be read is put aside rather than removed.
     pub(super) fn replace(
         &self,
         members: &[Arc<Block>],
-        merged: Option<Block>,
+        merged: Block,
     ) -> Result<(), MaintainError> {
         let is_member =
             |block: &Arc<Block>| members.iter().any(|member| Arc::ptr_eq(member, block));
         let mut list: BlockList =
             self.current().iter().filter(|block| !is_member(block)).cloned().collect();
-        list.extend(merged.map(Arc::new));
+        list.push(Arc::new(merged));
         list.sort_by_key(|block| block.meta.sequence);
         self.list.store(Arc::new(list));
-        self.remove_all(members)
+        let (damaged, sound): (BlockList, BlockList) =
+            members.iter().cloned().partition(|block| block.damaged_total() > 0);
+        for block in &damaged {
+            let io = |source| MaintainError::Io {
+                path: block.dir().to_owned(),
+                doing: "put a damaged block aside",
+                source,
+            };
+            let data_dir = self.dir.parent().unwrap_or(&self.dir);
+            let to =
+                quarantine(&*self.disk, data_dir, &block.meta.ulid, block.dir()).map_err(io)?;
+            tracing::error!(
+                block = %block.meta.ulid, to = %to.display(),
+                "A merged block had damaged chunks; what could be read of it serves, it was put aside."
+            );
+            self.damaged_before.fetch_add(block.damaged_total(), Ordering::Relaxed);
+        }
+        self.remove_all(&sound)
     }
 
     /// Drops the blocks that `is_dropped` names; those who read them finish undisturbed.
@@ -131,6 +159,7 @@ impl Blocks {
 
     fn remove_all(&self, blocks: &[Arc<Block>]) -> Result<(), MaintainError> {
         for block in blocks {
+            self.damaged_before.fetch_add(block.damaged_total(), Ordering::Relaxed);
             remove(&*self.disk, &self.dir, block).map_err(|source| MaintainError::Io {
                 path: block.dir().to_owned(),
                 doing: "remove a block",

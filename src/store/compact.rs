@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::block::{Block, BlockWriter, Origin};
+use super::block::{Block, BlockWriter, Covers, Origin};
 use super::blocks::BlockList;
 use super::chunk::{Effort, Encoder};
 use super::maintain::open_written;
@@ -60,26 +60,19 @@ impl Inner {
             writer.abandon();
             return Err(error);
         }
-        let merged = if writer.is_empty() {
-            writer.abandon();
-            None
-        } else {
-            let last = members.iter().max_by_key(|block| block.meta.covers.end_ms);
-            let levels = members.iter().map(|block| block.meta.level);
-            let origin = Origin {
-                sequence: members.iter().map(|block| block.meta.sequence).min().unwrap_or(0),
-                level: levels.max().unwrap_or(0) + u32::from(members.len() > 1),
-                sources: sources_of(members),
-                covers: last.expect("there is something to merge").meta.covers,
-            };
-            Some(open_written(disk, &writer.finish(&origin)?)?)
+        let covers = members.iter().map(|block| block.meta.covers);
+        let levels = members.iter().map(|block| block.meta.level);
+        let origin = Origin {
+            sequence: members.iter().map(|block| block.meta.sequence).min().unwrap_or(0),
+            level: levels.max().unwrap_or(0) + u32::from(members.len() > 1),
+            sources: sources_of(members),
+            covers: covers.max_by_key(|covers| covers.end_ms).unwrap_or(Covers::NOTHING),
         };
-        if let Some(merged) = &merged {
-            tracing::info!(
-                block = %merged.meta.ulid, sources = members.len(), series = merged.meta.series,
-                samples = merged.meta.samples, bytes = merged.len_bytes(), "Merged blocks."
-            );
-        }
+        let merged = open_written(disk, &writer.finish(&origin)?)?;
+        tracing::info!(
+            block = %merged.meta.ulid, sources = members.len(), series = merged.meta.series,
+            samples = merged.meta.samples, bytes = merged.len_bytes(), "Merged blocks."
+        );
         self.counters.count_block();
         self.blocks.replace(members, merged)
     }

@@ -81,8 +81,7 @@ impl Importer {
             return Ok(report);
         }
         let sequence = list.iter().map(|block| block.meta.sequence).max().unwrap_or(0) + 1;
-        // It stands for nothing that the log has.
-        let covers = Covers { start_ms: i64::MIN, end_ms: i64::MIN, segment: 0 };
+        let covers = Covers::NOTHING;
         let origin = Origin { sequence, level: 0, sources: vec![origin_name], covers };
         let written = writer.finish(&origin)?;
         self.blocks.add(super::maintain::open_written(disk, &written)?);

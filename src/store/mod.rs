@@ -257,7 +257,7 @@ impl Store {
     pub fn status(&self) -> StoreStatus {
         let inner = &*self.inner;
         let blocks = inner.blocks.current();
-        let damaged: u64 = blocks.iter().map(|block| block.damaged_total()).sum();
+        let damaged = inner.blocks.damaged_total();
         let mut status = StoreStatus {
             head: HeadStatus::default(),
             blocks: blocks.iter().map(|block| block.status()).collect(),

@@ -195,7 +195,11 @@ impl<'a> BlockWriter<'a> {
             .labels
             .index_bytes(times, self.created_ms)
             .map_err(|what| MaintainError::TooLarge { path: temporary.join(INDEX_FILE), what })?;
-        let range = self.range.expect("a block is begun for samples that are there");
+        // One without samples is kept for what it covers: the log may still have what was deleted.
+        let range = self.range.unwrap_or_else(|| {
+            let last_ms = origin.covers.end_ms.saturating_sub(1);
+            TimeRange::new(last_ms, last_ms)
+        });
         let meta = Meta {
             version: VERSION,
             ulid: self.ulid.to_string(),

@@ -72,9 +72,79 @@ fn what_is_deleted_is_gone_at_once_from_head_and_blocks_and_stays_gone() {
     store.delete_series(&[], TimeRange::ALL).unwrap();
     assert!(store.snapshot().select(&[], TimeRange::ALL).unwrap().is_empty());
     store.clean_tombstones().unwrap();
-    assert!(store.status().blocks.is_empty());
+    assert!(store.status().blocks.iter().all(|block| block.samples == 0));
     drop(store);
-    assert!(read(&place.open()).is_empty());
+    let store = place.open();
+    assert!(read(&store).is_empty());
+    assert!(store.status().recovery.problems.is_empty());
+}
+
+#[test]
+fn what_was_deleted_from_a_block_does_not_come_back_from_the_log() {
+    let place = Place::new();
+    let store = place.open();
+    let first = T0 - T0 % (2 * HOUR);
+    let (gone, other) = (labels("gone", 1), labels("other", 1));
+    place.clock.set(first);
+    write(&store, &[(&gone, first, 1.0)]).unwrap();
+    // The log segment that has the one also has samples of the other that are in no block yet.
+    let expected: Vec<_> =
+        (120..240).map(|minute| (first + minute * MINUTE, minute as f64)).collect();
+    for (time_ms, value) in &expected {
+        place.clock.set(*time_ms);
+        write(&store, &[(&other, *time_ms, *value)]).unwrap();
+    }
+    store.maintain().unwrap();
+    assert_eq!((store.status().blocks.len(), store.status().head.series), (1, 1));
+    store.delete_series(&[Matcher::equal("__name__", "gone")], TimeRange::ALL).unwrap();
+    store.clean_tombstones().unwrap();
+    check(&store, &[(&other, &expected)]);
+    drop(store);
+    check(&place.open(), &[(&other, &expected)]);
+}
+
+#[test]
+fn a_block_with_a_damaged_chunk_is_put_aside_when_it_is_merged() {
+    let place = Place::new();
+    let store = place.open();
+    let all = fill(&place, &store, 8);
+    drop(store);
+    let dir = block_dirs(&place.disk)[2].clone();
+    let flip = |disk: &SimDisk, back: usize| {
+        disk.edit(&dir.join("chunks"), |bytes| {
+            let at = bytes.len() - back;
+            bytes[at] ^= 0x20;
+        });
+    };
+    // The last bytes are zeros, those before them the values of the last series.
+    let back = (1..100).find(|back| {
+        let copy = Place::with_disk(place.disk.copy());
+        flip(&copy.disk, *back);
+        read(&copy.open())[9].1.len() < all[9].1.len()
+    });
+    flip(&place.disk, back.unwrap());
+    let store = place.open();
+    let left = read(&store)[9].1.len();
+    let newest = all[0].1.last().unwrap().0;
+    for minute in 1..=720 {
+        let time_ms = newest + minute * MINUTE;
+        place.clock.set(time_ms);
+        write(&store, &[(&all[0].0, time_ms, 1.0)]).unwrap();
+    }
+    store.maintain().unwrap();
+    let status = store.status();
+    assert!(status.blocks.iter().any(|block| block.level == 1));
+    assert_eq!(status.corruptions_total, 1, "it does not fall when the block goes");
+    let aside = place.disk.list(Path::new("/data/quarantine")).unwrap();
+    assert_eq!(aside.len(), 1);
+    assert!(aside[0].name.contains(dir.file_name().unwrap().to_str().unwrap()));
+    let check = |store: &Store| {
+        let found = read(store);
+        assert_eq!((found[8].1.len(), found[9].1.len()), (all[8].1.len(), left));
+    };
+    check(&store);
+    drop(store);
+    check(&place.open());
 }
 
 #[test]
