@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use forewarn::env::{ManualClock, RealDisk};
 use forewarn::series::{Labels, Matcher, Points, TimeRange};
 use forewarn::store::{Store, StoreOptions, WalSync};
@@ -10,7 +10,7 @@ use forewarn::store::{Store, StoreOptions, WalSync};
 const T0: i64 = 1_700_000_000_000;
 const SERIES: usize = 70_000;
 const BATCH: usize = 2_000;
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 160;
 
 /// Nine labels, as an application in a cluster has them.
 fn labels(number: usize) -> Labels {
@@ -120,7 +120,20 @@ fn store(criterion: &mut Criterion) {
     drop((snapshot, selected, appender, store));
     group.throughput(Throughput::Elements(samples));
     group.bench_function("open_after_crash", |bencher| {
-        bencher.iter(|| open(dir.path(), &clock));
+        bencher.iter_batched(|| (), |()| open(dir.path(), &clock), BatchSize::PerIteration);
+    });
+    let store = open(dir.path(), &clock);
+    group.bench_function("checkpoint", |bencher| {
+        bencher.iter_batched(
+            || load.batch(&mut store.appender(), &clock),
+            |()| store.checkpoint().expect("the disk takes it"),
+            BatchSize::PerIteration,
+        );
+    });
+    store.checkpoint().expect("the disk takes it");
+    drop(store);
+    group.bench_function("open_after_checkpoint", |bencher| {
+        bencher.iter_batched(|| (), |()| open(dir.path(), &clock), BatchSize::PerIteration);
     });
     group.finish();
     eprintln!("log: {:.2} bytes a sample", log as f64 / samples as f64);

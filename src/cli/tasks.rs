@@ -13,7 +13,7 @@ use crate::env::Clock;
 use crate::store::Store;
 
 /// How often the store is maintained.
-const MAINTAIN_EVERY: Duration = Duration::from_mins(1);
+const MAINTAIN_EVERY_SECONDS: u64 = 60;
 /// Longest sleep of the rules, so that they notice when the clock was set.
 const SLEEP_MAX_MS: i64 = 250;
 
@@ -56,10 +56,18 @@ impl Task {
     }
 }
 
-/// Maintains the store each minute.
+/// Looks after the store: each second for a checkpoint that is due, each minute for the rest.
 pub(super) fn maintain(store: &Store, stop: &Receiver<()>) {
-    while stop.recv_timeout(MAINTAIN_EVERY) == Err(RecvTimeoutError::Timeout) {
-        if let Err(error) = store.maintain() {
+    for second in 1u64.. {
+        if stop.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
+            break;
+        }
+        let done = if second.is_multiple_of(MAINTAIN_EVERY_SECONDS) {
+            store.maintain()
+        } else {
+            store.checkpoint_if_due()
+        };
+        if let Err(error) = done {
             let error = super::with_sources(&error);
             tracing::error!(error, "Maintenance of the store failed; it is tried again.");
         }

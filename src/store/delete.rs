@@ -84,7 +84,7 @@ impl super::writer::Writer {
         self.record.series(first, named, |pair| head.index().text(pair));
         self.record.deleted(numbers.into_iter(), range);
         drop(head);
-        if let Err(error) = self.log.append(self.record.payload(), i64::MIN) {
+        if let Err(error) = self.log.append(self.record.payload()) {
             self.roll_back();
             return Err(error.into());
         }

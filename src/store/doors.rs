@@ -40,9 +40,10 @@ pub fn decode_times(bytes: &[u8], count: usize, into: &mut Vec<i64>) -> Option<(
     codec::decode_times(bytes, count, into)
 }
 
-/// Reads arbitrary bytes as a segment of the log, and as the payload of a record.
+/// Reads arbitrary bytes as a segment or a checkpoint, and as the payload of a record; restores what
+/// they say, and reads that.
 pub fn read_log(bytes: &[u8]) {
-    super::log::read_arbitrary(bytes);
+    super::recover::read_arbitrary(bytes);
 }
 
 /// Reads arbitrary bytes as parts of a block, their checksums made to match.

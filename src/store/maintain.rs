@@ -2,10 +2,11 @@
 //!
 //! A cut is done in steps, each of which may be the last before the process ends: the block is
 //! published; when no reader is left who does not see it, the head drops what the block has; then
-//! series that ended are forgotten; then a checkpoint stands for the log that is not needed.
+//! series that ended are forgotten; then a checkpoint stands for the log before it.
 
 use std::path::Path;
 use std::sync::Weak;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -13,7 +14,6 @@ use super::block::{Block, BlockError, BlockWriter, Covers, Origin};
 use super::blocks::BlockList;
 use super::chunk::{Effort, Encoder};
 use super::compact::CHUNK_COUNT_MAX;
-use super::log::{Living, write_checkpoint};
 use super::{Inner, MaintainError};
 use crate::env::Disk;
 use crate::series::{Labels, Points, SeriesId, TimeRange};
@@ -31,6 +31,10 @@ const RETENTION_PARTS: i64 = 10;
 pub(super) struct Upkeep {
     /// What the head is still to drop.
     truncation: Option<Truncation>,
+    /// Whether a block was cut since the last checkpoint.
+    pub(super) has_cut: bool,
+    /// After a checkpoint failed, when the next one may be tried; by the clock's elapsed time.
+    pub(super) no_checkpoint_until: Duration,
     next_sequence: u64,
 }
 
@@ -45,7 +49,17 @@ struct Truncation {
 impl Upkeep {
     pub(super) fn new(blocks: &BlockList) -> Upkeep {
         let last = blocks.iter().map(|block| block.meta.sequence).max().unwrap_or(0);
-        Upkeep { truncation: None, next_sequence: last + 1 }
+        Upkeep {
+            truncation: None,
+            has_cut: false,
+            no_checkpoint_until: Duration::ZERO,
+            next_sequence: last + 1,
+        }
+    }
+
+    /// Returns whether the head has samples that a block has too.
+    pub(super) fn is_truncating(&self) -> bool {
+        self.truncation.is_some()
     }
 }
 
@@ -66,7 +80,7 @@ impl Inner {
         self.retain()?;
         self.cut(&mut upkeep)?;
         self.retain()?;
-        self.trim_log()?;
+        self.checkpoint_if_due(&mut upkeep)?;
         self.compact()
     }
 
@@ -202,6 +216,7 @@ impl Inner {
         self.counters.count_block();
         let readers = self.blocks.add(block);
         upkeep.truncation = Some(Truncation { readers, end_ms, late });
+        upkeep.has_cut = true;
         Ok(())
     }
 
@@ -258,50 +273,6 @@ impl Inner {
             self.blocks.drop_where(|found| found.meta.ulid == block.meta.ulid)?;
         }
         Ok(())
-    }
-
-    /// Drops the log segments whose samples are all in blocks, once a checkpoint stands for the
-    /// rest that they have.
-    fn trim_log(&self) -> Result<(), MaintainError> {
-        let blocks = self.blocks.current();
-        let (dir, first_needed) = {
-            let writer = self.writer.lock();
-            let current = writer.log.current_number();
-            let covered = |number: u64, newest_ms: i64| {
-                newest_ms == i64::MIN
-                    || blocks.iter().any(|block| {
-                        number < block.meta.covers.segment && newest_ms < block.meta.covers.end_ms
-                    })
-            };
-            let mut segments = writer.log.segments().iter();
-            let needed = segments.find(|segment| {
-                segment.number >= current || !covered(segment.number, segment.newest_ms)
-            });
-            let has_older = needed.is_some_and(|needed| {
-                writer.log.segments().first().is_some_and(|first| first.number < needed.number)
-            });
-            let Some(needed) = needed.filter(|_| has_older) else { return Ok(()) };
-            (writer.log.dir().to_owned(), needed.number)
-        };
-        let io = |doing| {
-            let path = dir.clone();
-            move |source| MaintainError::Io { path, doing, source }
-        };
-        let living = self.living();
-        write_checkpoint(&**self.blocks.disk(), &dir, first_needed, self.clock.now_ms(), &living)
-            .map_err(io("write a checkpoint"))?;
-        let mut writer = self.writer.lock();
-        writer.log.drop_before(first_needed).map_err(io("remove log segments"))
-    }
-
-    fn living(&self) -> Living {
-        let head = self.head.read();
-        let exemplars = |id| head.exemplars(id).cloned().collect::<Vec<_>>();
-        let owners = head.iter().map(|id| (id, exemplars(id))).filter(|(_, all)| !all.is_empty());
-        Living {
-            exemplars: owners.filter_map(|(id, all)| Some((head.labels(id)?, all))).collect(),
-            metadata: head.metadata.iter().map(|(name, m)| (name.clone(), m.clone())).collect(),
-        }
     }
 }
 

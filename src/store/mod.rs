@@ -19,6 +19,7 @@ mod backup;
 mod block;
 mod blocks;
 mod bytes;
+mod checkpoint;
 mod chunk;
 mod codec;
 mod compact;
@@ -89,6 +90,9 @@ pub struct StoreOptions {
     pub wal_sync: WalSync,
     /// The time that a block covers, ms.
     pub block_range_ms: i64,
+    /// A checkpoint is due when the log has grown by so many bytes since the last one, or by half of
+    /// that one's size, whichever is more. Opening replays what the log has since.
+    pub checkpoint_bytes: u64,
 }
 
 impl Default for StoreOptions {
@@ -100,6 +104,7 @@ impl Default for StoreOptions {
             out_of_order_window_ms: HOUR_MS,
             wal_sync: WalSync::Every(100),
             block_range_ms: 2 * HOUR_MS,
+            checkpoint_bytes: 4 << 20,
         }
     }
 }
@@ -156,10 +161,11 @@ impl Store {
         let mut problems = Vec::new();
         let blocks = Blocks::open(disk, &options.dir, &mut problems)?;
         let list = blocks.current();
-        let covered = |segment, time_ms| {
-            list.iter().any(|block| block.meta.covers.contains(segment, time_ms))
+        let covered_until = |segment| {
+            let covers = list.iter().map(|block| block.meta.covers);
+            covers.filter(|covers| segment < covers.segment).map(|covers| covers.end_ms).max()
         };
-        let recovered = recover::recover(&options, blocks.disk(), &clock, &covered)?;
+        let recovered = recover::recover(&options, blocks.disk(), &clock, &covered_until)?;
         let Recovered { head, tails, newest_ms, log, mut report } = recovered;
         report.problems.splice(0..0, problems);
         let blocks_newest_ms = list.iter().map(|block| block.meta.max_time_ms).max();
@@ -213,6 +219,19 @@ impl Store {
         self.inner.maintain().inspect_err(|_| self.inner.counters.count_failed_round())
     }
 
+    /// Writes a checkpoint if the log has grown enough since the last one, so that opening is fast;
+    /// see [`StoreOptions::checkpoint_bytes`]. The server asks each second. Does nothing while other
+    /// upkeep goes on.
+    pub fn checkpoint_if_due(&self) -> Result<(), MaintainError> {
+        let Some(mut upkeep) = self.inner.upkeep.try_lock() else { return Ok(()) };
+        self.inner.checkpoint_if_due(&mut upkeep)
+    }
+
+    /// Writes a checkpoint now, unless nothing came since the last one.
+    pub fn checkpoint(&self) -> Result<(), MaintainError> {
+        self.inner.checkpoint(&mut self.inner.upkeep.lock())
+    }
+
     /// Deletes the samples within a range of the series that satisfy all matchers, for readers at
     /// once; their room is given back by and by, or by [`Store::clean_tombstones`]. After an error
     /// part of them may be deleted.
@@ -236,9 +255,15 @@ impl Store {
         self.inner.back_up(with_head)
     }
 
-    /// Syncs the log and refuses writes from here on; reading goes on. Dropping the last clone does
-    /// the same.
+    /// Writes a checkpoint, syncs the log, and refuses writes from here on; reading goes on. Dropping
+    /// the last clone does the same but for the checkpoint.
     pub fn close(&self) -> Result<(), MaintainError> {
+        if let Some(mut upkeep) = self.inner.upkeep.try_lock()
+            && let Err(error) = self.inner.checkpoint(&mut upkeep)
+        {
+            // The log has it all; only opening takes longer.
+            tracing::warn!(%error, "Could not write a checkpoint before the end.");
+        }
         let mut writer = self.inner.writer.lock();
         let path = writer.log.dir().to_owned();
         writer.close().map_err(|source| MaintainError::Io { path, doing: "sync the log", source })
@@ -246,11 +271,7 @@ impl Store {
 
     /// Returns the latest metadata of each metric, sorted by name.
     pub fn metadata(&self) -> Vec<(String, MetricMetadata)> {
-        let head = self.inner.head.read();
-        let mut all: Vec<_> =
-            head.metadata.iter().map(|(name, known)| (name.clone(), known.clone())).collect();
-        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        all
+        self.inner.metadata()
     }
 
     /// Returns what the store holds and has met.
@@ -282,6 +303,14 @@ impl Store {
 }
 
 impl Inner {
+    fn metadata(&self) -> Vec<(String, MetricMetadata)> {
+        let head = self.head.read();
+        let mut all: Vec<_> =
+            head.metadata.iter().map(|(name, known)| (name.clone(), known.clone())).collect();
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
     /// Returns whether the disk has room for so many bytes; one that cannot say is believed to.
     fn has_room_for(&self, bytes: u64) -> bool {
         let available = self.blocks.disk().available(&self.options.dir);

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::head::{Head, Stored};
-use super::judge::{TailKind, Tails};
-use super::log::{FloatRow, Log, NamedSeries, Number, Section, replay};
+use super::head::{Head, PairId, Stored, split};
+use super::judge::{Tail, TailKind, Tails};
+use super::log::{
+    FloatRow, HeldSeries, Log, NamedSeries, Number, Origin, SavedTail, Section,
+    read_arbitrary as read_arbitrary_log, replay,
+};
 use super::status::RecoveryReport;
 use super::types::Exemplar;
 use super::writer::WARM;
 use super::{OpenError, StoreOptions, TEMPORARY};
 use crate::env::{Clock, Disk, DiskLock};
-use crate::series::{HistogramPoint, SeriesId};
+use crate::series::{HistogramPoint, Points, SeriesId, TimeRange};
 
 /// What a data directory holds.
 pub(super) struct Recovered {
@@ -30,12 +33,13 @@ pub(super) fn lock(disk: &dyn Disk, dir: &Path) -> Result<DiskLock, OpenError> {
     lock.ok_or_else(|| OpenError::Locked { path: dir.to_owned() })
 }
 
-/// Replays the log. `covered` says which samples of a segment are in a block already.
+/// Replays the log. `covered_until` says before which time the samples of a segment are all in
+/// blocks already.
 pub(super) fn recover(
     options: &StoreOptions,
     disk: &Arc<dyn Disk>,
     clock: &Arc<dyn Clock>,
-    covered: &dyn Fn(u64, i64) -> bool,
+    covered_until: &dyn Fn(u64) -> Option<i64>,
 ) -> Result<Recovered, OpenError> {
     let began = clock.elapsed();
     let dir = options.dir.join("wal");
@@ -54,16 +58,11 @@ pub(super) fn recover(
     for entry in entries.iter().filter(|entry| entry.name.ends_with(TEMPORARY)) {
         disk.remove_file(&dir.join(&entry.name)).map_err(io("remove an unfinished checkpoint"))?;
     }
-    let mut restoring = Restoring {
-        head: Head::to_restore(),
-        tails: Tails::default(),
-        segment: 0,
-        numbers: Vec::new(),
-        samples: 0,
-        nameless: 0,
-    };
-    let mut replayed =
-        replay(&**disk, &dir, &mut |segment, section| restoring.take(segment, section, covered))?;
+    let mut restoring = Restoring::new();
+    let mut replayed = replay(&**disk, &dir, &mut |origin, section| {
+        restoring.begin(origin, covered_until);
+        restoring.take(section);
+    })?;
     restoring.head.finish_restoring();
     if restoring.nameless > 0 {
         let problem = format!(
@@ -75,34 +74,31 @@ pub(super) fn recover(
         replayed.problems.push(problem);
     }
     let report = RecoveryReport {
-        segments: replayed.segments.len() as u64,
-        first_segment: replayed.segments.first().map_or(0, |segment| segment.number),
-        last_segment: replayed.segments.last().map_or(0, |segment| segment.number),
+        segments: replayed.found.segments.len() as u64,
+        first_segment: replayed.found.segments.first().map_or(0, |segment| segment.number),
+        last_segment: replayed.found.segments.last().map_or(0, |segment| segment.number),
         samples: restoring.samples,
         problems: replayed.problems,
         duration_ms: clock.elapsed().saturating_sub(began).as_millis() as u64,
     };
-    let newest_ms = replayed.segments.iter().map(|segment| segment.newest_ms).max();
-    let log = Log::open(
-        Arc::clone(disk),
-        Arc::clone(clock),
-        dir,
-        options.wal_sync,
-        replayed.segments,
-        replayed.next_number,
-    );
+    let log = Log::open(Arc::clone(disk), Arc::clone(clock), dir, options.wal_sync, replayed.found);
     let Restoring { head, tails, .. } = restoring;
-    let newest_ms = newest_ms.unwrap_or(i64::MIN);
-    Ok(Recovered { head, tails, newest_ms, log, report })
+    Ok(Recovered { head, tails, newest_ms: replayed.newest_ms, log, report })
 }
 
 struct Restoring {
     head: Head,
     tails: Tails,
-    /// The segment that is being read; 0 for the checkpoint.
-    segment: u64,
-    /// The series that the segment has named, by their numbers.
+    /// What is being read.
+    origin: Option<Origin>,
+    /// The samples in it before this are in blocks.
+    covered_until_ms: i64,
+    /// The label pairs of the series that the checkpoint holds next.
+    pairs: Vec<PairId>,
+    /// The series that it has named, by their numbers.
     numbers: Vec<Option<SeriesId>>,
+    /// By slot, up to where the checkpoint has the samples of a series that came in order.
+    saved_until_ms: Vec<i64>,
     samples: u64,
     /// Samples whose series the log does not name.
     nameless: u64,
@@ -111,45 +107,85 @@ struct Restoring {
 /// A damaged record must not ask for endless numbers: records between may have named this many.
 const NUMBER_GAP_MAX: usize = 1 << 22;
 
+/// Restores what arbitrary bytes say and reads it, for `doors`.
+pub(super) fn read_arbitrary(bytes: &[u8]) {
+    let mut restoring = Restoring::new();
+    restoring.begin(Origin::Checkpoint(1), &|_| Some(0));
+    read_arbitrary_log(bytes, &mut |section| restoring.take(section));
+    let mut head = restoring.head;
+    head.finish_restoring();
+    let ids: Vec<_> = head.iter().collect();
+    for id in ids {
+        head.read(id, TimeRange::ALL, &mut Points::default());
+        head.push_float(id, i64::MAX, 0, 0);
+        head.truncate_all(id, i64::MAX);
+        head.forget(id);
+    }
+}
+
 impl Restoring {
-    /// Takes a section in.
-    fn take(&mut self, segment: u64, section: Section, covered: &dyn Fn(u64, i64) -> bool) {
-        if self.segment != segment {
-            self.segment = segment;
-            self.numbers.clear();
+    fn new() -> Restoring {
+        Restoring {
+            head: Head::to_restore(),
+            tails: Tails::default(),
+            origin: None,
+            covered_until_ms: i64::MIN,
+            pairs: Vec::new(),
+            numbers: Vec::new(),
+            saved_until_ms: Vec::new(),
+            samples: 0,
+            nameless: 0,
         }
-        let covered = |time_ms| covered(segment, time_ms);
+    }
+
+    /// Takes note of where the sections from here on are from.
+    fn begin(&mut self, origin: Origin, covered_until: &dyn Fn(u64) -> Option<i64>) {
+        if self.origin == Some(origin) {
+            return;
+        }
+        self.origin = Some(origin);
+        self.numbers.clear();
+        // A checkpoint may have some of what its segment has, which no block has that is older.
+        let (Origin::Checkpoint(segment) | Origin::Segment(segment)) = origin;
+        self.covered_until_ms = covered_until(segment).unwrap_or(i64::MIN);
+    }
+
+    /// Takes a section in.
+    fn take(&mut self, section: Section) {
         match section {
             Section::Series(named) => self.name(&named),
             Section::Floats(rows, _) => {
                 for rows in rows.chunks(WARM) {
                     self.head.warm(rows.iter().filter_map(|row| self.id(row.series)));
                     for FloatRow { series, time_ms, bits, start_ms } in rows.iter().copied() {
-                        let covered = covered(time_ms);
-                        self.sample(series, time_ms, Stored::Float(bits), start_ms, covered);
+                        self.sample(series, time_ms, Stored::Float(bits), start_ms);
                     }
                 }
             }
             Section::LateFloats(rows) => {
                 for FloatRow { series, time_ms, bits, start_ms } in rows {
-                    let covered = covered(time_ms);
-                    self.late(series, time_ms, Stored::Float(bits), start_ms, covered);
+                    self.late(series, time_ms, Stored::Float(bits), start_ms);
                 }
             }
             Section::Histograms(rows) => {
                 for row in rows {
-                    let covered = covered(row.time_ms);
                     let sample = Stored::Histogram(Arc::new(row.histogram));
-                    self.sample(row.series, row.time_ms, sample, row.start_ms, covered);
+                    self.sample(row.series, row.time_ms, sample, row.start_ms);
                 }
             }
             Section::LateHistograms(rows) => {
                 for row in rows {
-                    let covered = covered(row.time_ms);
                     let sample = Stored::Histogram(Arc::new(row.histogram));
-                    self.late(row.series, row.time_ms, sample, row.start_ms, covered);
+                    self.late(row.series, row.time_ms, sample, row.start_ms);
                 }
             }
+            Section::Pairs(pairs) => {
+                self.pairs.clear();
+                let ids = pairs.iter().map(|(name, value)| self.head.intern(name, value));
+                self.pairs.extend(ids);
+            }
+            Section::Held(held) => self.held(&held),
+            Section::Tails(first, tails) => self.tails(first, &tails),
             Section::Exemplars(exemplars) => self.exemplars(exemplars),
             Section::Deleted(all) => {
                 for (number, range) in all {
@@ -167,11 +203,8 @@ impl Restoring {
         let pairs = named.pairs.iter().map(|(name, value)| self.head.intern(name, value));
         let pairs: Vec<_> = pairs.collect();
         let first = named.first as usize;
-        if first > self.numbers.len() + NUMBER_GAP_MAX {
+        if !make_room(&mut self.numbers, first, named.series.len()) {
             return;
-        }
-        if self.numbers.len() < first + named.series.len() {
-            self.numbers.resize(first + named.series.len(), None);
         }
         let mut ids = Vec::new();
         for (places, number) in named.series.iter().zip(first..) {
@@ -179,6 +212,55 @@ impl Restoring {
             ids.extend(places.iter().map(|place| pairs[*place as usize]));
             let id = self.head.find_or_create_set(&ids);
             self.numbers[number] = Some(id);
+        }
+    }
+
+    /// Takes in series that a checkpoint has.
+    fn held(&mut self, held: &HeldSeries<Vec<u8>>) {
+        let first = held.first as usize;
+        if !make_room(&mut self.numbers, first, held.count) {
+            return;
+        }
+        if first == 0 {
+            self.head.reserve(usize::try_from(held.in_all).unwrap_or(0));
+        }
+        let restored = self.head.restore(&held.bytes, held.count, &self.pairs);
+        if restored.len() < held.count || restored.contains(&None) {
+            // Which samples are lost is not known.
+            self.nameless += held.samples;
+        }
+        self.samples += held.samples;
+        for (place, id) in self.numbers[first..].iter_mut().zip(restored) {
+            *place = id;
+            if let Some(id) = id
+                && self.covered_until_ms > i64::MIN
+            {
+                // A block was cut, and then the process ended before the next checkpoint.
+                self.head.truncate_all(id, self.covered_until_ms);
+            }
+        }
+    }
+
+    fn tails(&mut self, first: Number, tails: &[SavedTail]) {
+        for (number, saved) in (first..).zip(tails) {
+            let Some(id) = self.id(number) else { continue };
+            let (kind, time_ms, bits) = match *saved {
+                SavedTail::None => continue,
+                SavedTail::Open => {
+                    let Some((time_ms, bits)) = self.head.open_end(id) else { continue };
+                    (TailKind::Float, time_ms, bits)
+                }
+                SavedTail::Float(time_ms, bits) => (TailKind::Float, time_ms, bits),
+                SavedTail::Histogram(time_ms) => (TailKind::Histogram, time_ms, 0),
+                SavedTail::Deleted(time_ms) => (TailKind::Deleted, time_ms, 0),
+            };
+            let tail = self.tails.get(id);
+            *tail = Tail { kind, time_ms, bits, ..*tail };
+            let slot = split(id).0 as usize;
+            if slot >= self.saved_until_ms.len() {
+                self.saved_until_ms.resize(slot + 1, i64::MIN);
+            }
+            self.saved_until_ms[slot] = time_ms;
         }
     }
 
@@ -190,39 +272,41 @@ impl Restoring {
         for (number, exemplar) in exemplars {
             let Some(id) = self.id(number) else { continue };
             // The checkpoint and a segment may both have it.
-            let newest = self.head.exemplars(id).next_back();
-            if newest.is_none_or(|newest| newest.time_ms <= exemplar.time_ms)
-                && !newest.is_some_and(|newest| newest.bits_equal(&exemplar))
-            {
+            let newest = self.head.exemplars(id).rev();
+            let is_held = newest
+                .take_while(|held| held.time_ms >= exemplar.time_ms)
+                .any(|held| held.time_ms > exemplar.time_ms || held.bits_equal(&exemplar));
+            if !is_held {
                 self.head.push_exemplar(id, exemplar);
             }
         }
     }
 
     /// Takes in a sample that came in order.
-    fn sample(
-        &mut self,
-        number: Number,
-        time_ms: i64,
-        sample: Stored,
-        start_ms: i64,
-        covered: bool,
-    ) {
+    fn sample(&mut self, number: Number, time_ms: i64, sample: Stored, start_ms: i64) {
         let Some(id) = self.id(number) else {
-            self.nameless += u64::from(!covered);
+            self.nameless += u64::from(time_ms >= self.covered_until_ms);
             return;
         };
         let tail = self.tails.get(id);
         if tail.kind != TailKind::None && time_ms <= tail.time_ms {
+            let slot = split(id).0 as usize;
+            if self
+                .saved_until_ms
+                .get(slot)
+                .is_some_and(|saved_until_ms| time_ms <= *saved_until_ms)
+            {
+                return; // the checkpoint has it
+            }
             // No log of ours has this; another one's sample is not lost for it.
-            return self.late(number, time_ms, sample, start_ms, covered);
+            return self.late(number, time_ms, sample, start_ms);
         }
         tail.time_ms = time_ms;
         (tail.kind, tail.bits) = match &sample {
             Stored::Float(bits) => (TailKind::Float, *bits),
             Stored::Histogram(_) => (TailKind::Histogram, 0),
         };
-        if covered {
+        if time_ms < self.covered_until_ms {
             return;
         }
         self.samples += 1;
@@ -235,14 +319,24 @@ impl Restoring {
     }
 
     /// Takes in a sample that came late.
-    fn late(&mut self, number: Number, time_ms: i64, sample: Stored, start_ms: i64, covered: bool) {
+    fn late(&mut self, number: Number, time_ms: i64, sample: Stored, start_ms: i64) {
+        let is_covered = time_ms < self.covered_until_ms;
         let Some(id) = self.id(number) else {
-            self.nameless += u64::from(!covered);
+            self.nameless += u64::from(!is_covered);
             return;
         };
-        if !covered && self.head.sample_at(id, time_ms).is_none() {
+        if !is_covered && self.head.sample_at(id, time_ms).is_none() {
             self.samples += 1;
             self.head.insert_late(id, time_ms, sample, start_ms);
         }
     }
+}
+
+/// Makes room for things numbered from `first` on; `false` where that would ask for too much.
+fn make_room<T: Clone>(all: &mut Vec<Option<T>>, first: usize, count: usize) -> bool {
+    let is_possible = first <= all.len() + NUMBER_GAP_MAX;
+    if is_possible && all.len() < first + count {
+        all.resize(first + count, None);
+    }
+    is_possible
 }

@@ -168,6 +168,10 @@ fn survey_log(
         Section::Histograms(rows) | Section::LateHistograms(rows) => {
             survey.samples += rows.len() as u64;
         }
+        Section::Held(held) => {
+            survey.series += held.count as u64;
+            survey.samples += held.samples;
+        }
         _ => {}
     })?;
     Ok(survey)

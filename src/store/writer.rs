@@ -256,15 +256,10 @@ impl Inner {
 
     /// Writes what was judged to the log, as one record.
     fn log(&self, writer: &mut Writer, batch: &mut Batch) -> Result<(), AppendError> {
-        let mut newest_ms = i64::MIN;
         let first = writer.numbers.next - writer.named.len() as Number;
         for at in 0..writer.fates.len() {
-            let (row, fate) = (&batch.samples[at], writer.fates[at]);
-            if matches!(fate, Fate::Ordered | Fate::Late) {
-                newest_ms = newest_ms.max(row.time_ms);
-            }
-            if fate == Fate::Late {
-                writer.tail_to_log(row.series);
+            if writer.fates[at] == Fate::Late {
+                writer.tail_to_log(batch.samples[at].series);
             }
         }
         for (series, _) in &batch.exemplars {
@@ -310,7 +305,7 @@ impl Inner {
         if record.payload().is_empty() {
             return Ok(());
         }
-        writer.log.append(record.payload(), newest_ms)
+        writer.log.append(record.payload())
     }
 
     /// Makes what was judged and logged visible.

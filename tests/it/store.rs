@@ -1,5 +1,6 @@
 //! What the store promises: what was acknowledged is there, whatever happens to process and disk.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,6 +72,22 @@ fn read(store: &Store) -> Vec<(String, Vec<(i64, u64)>)> {
         all.push((series.labels.to_string(), floats));
     }
     all
+}
+
+/// Everything that a store holds, as a text.
+fn all(store: &Store) -> String {
+    let snapshot = store.snapshot();
+    let mut text = String::new();
+    let mut points = Points::default();
+    for series in snapshot.select(&[], TimeRange::ALL).unwrap() {
+        snapshot.read(&series, TimeRange::ALL, &mut points).unwrap();
+        let bits: Vec<_> = points.values.iter().map(|value| value.to_bits()).collect();
+        let Points { times_ms, starts_ms, histograms, .. } = &points;
+        let labels = &series.labels;
+        writeln!(text, "{labels} {times_ms:?} {bits:x?} {starts_ms:?} {histograms:?}").unwrap();
+    }
+    let exemplars = snapshot.exemplars(&[], TimeRange::ALL).unwrap();
+    text + &format!("{exemplars:?} {:?}", store.metadata())
 }
 
 #[track_caller]
@@ -606,12 +623,12 @@ fn a_block_of_another_version_is_refused_with_what_to_do() {
     drop(store);
     let segment = last_segment(&place.disk);
     place.disk.edit(&segment, |bytes| {
-        bytes[4] = 3;
+        bytes[4] = 4;
         let crc = crc32c(&bytes[..36]);
         bytes[36..40].copy_from_slice(&crc.to_le_bytes());
     });
     let error = place.try_open().err().unwrap();
-    assert!(matches!(error, OpenError::Format { found: 3, .. }), "{error}");
+    assert!(matches!(error, OpenError::Format { found: 4, .. }), "{error}");
     assert!(error.to_string().contains("Upgrading"));
 }
 
@@ -714,12 +731,12 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
     }
 }
 
+mod checkpoints;
 mod model;
 mod upkeep;
 
 /// The golden files: what earlier builds wrote, this one reads, and writes the same.
 mod golden {
-    use std::fmt::Write;
     use std::fs;
 
     use super::*;
@@ -779,21 +796,6 @@ mod golden {
         place
     }
 
-    fn all(store: &Store) -> String {
-        let snapshot = store.snapshot();
-        let mut text = String::new();
-        let mut points = Points::default();
-        for series in snapshot.select(&[], TimeRange::ALL).unwrap() {
-            snapshot.read(&series, TimeRange::ALL, &mut points).unwrap();
-            let bits: Vec<_> = points.values.iter().map(|value| value.to_bits()).collect();
-            let Points { times_ms, starts_ms, histograms, .. } = &points;
-            let labels = &series.labels;
-            writeln!(text, "{labels} {times_ms:?} {bits:x?} {starts_ms:?} {histograms:?}").unwrap();
-        }
-        let exemplars = snapshot.exemplars(&[], TimeRange::ALL).unwrap();
-        text + &format!("{exemplars:?} {:?}", store.metadata())
-    }
-
     fn files(disk: &dyn Disk, dir: &Path) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for entry in disk.list(dir).unwrap() {
@@ -815,22 +817,37 @@ mod golden {
         golden
     }
 
+    /// The same, and then a checkpoint with samples, and some after it.
+    fn scenario_with_checkpoint() -> Place {
+        let place = scenario();
+        let store = place.open();
+        checkpoints::write_all_kinds(&place, &store, WORK_FROM + 11 * HOUR, 0..150);
+        store.checkpoint().unwrap();
+        checkpoints::write_all_kinds(&place, &store, WORK_FROM + 11 * HOUR, 150..153);
+        drop(store);
+        place
+    }
+
     #[test]
-    fn this_build_reads_the_files_of_format_2_and_writes_the_same() {
-        let written = scenario();
+    fn this_build_reads_the_files_of_format_2() {
+        let golden = golden(2);
+        let store = golden.open();
+        assert!(store.status().recovery.problems.is_empty());
+        assert_eq!(all(&store), all(&scenario().open()));
+    }
+
+    #[test]
+    fn this_build_reads_the_files_of_format_3_and_writes_the_same() {
+        let written = scenario_with_checkpoint();
         if std::env::var_os("FOREWARN_WRITE_GOLDEN").is_some() {
             for path in files(&written.disk, Path::new("/data")) {
-                let to = golden_dir(2).join(path.strip_prefix("/data").unwrap());
+                let to = golden_dir(3).join(path.strip_prefix("/data").unwrap());
                 fs::create_dir_all(to.parent().unwrap()).unwrap();
                 let file = forewarn::env::RealDisk.create(&to).unwrap();
                 file.append(&written.disk.read(&path).unwrap()).unwrap();
             }
         }
-        let golden = golden(2);
-        let store = golden.open();
-        assert!(store.status().recovery.problems.is_empty());
-        assert_eq!(all(&store), all(&written.open()));
-
+        let golden = golden(3);
         let blocks = |place: &Place| {
             let mut dirs = block_dirs(&place.disk);
             dirs.sort();
@@ -839,12 +856,16 @@ mod golden {
                 .map(|dir| ["chunks", "index", "tombstones"].map(|f| read(dir.join(f))))
                 .collect::<Vec<_>>()
         };
-        assert!(blocks(&golden) == blocks(&written), "blocks are not written as format 2 says");
+        assert!(blocks(&golden) == blocks(&written), "blocks are not written as format 3 says");
         let logs = |place: &Place| {
             let paths = files(&place.disk, Path::new("/data/wal"));
             paths.iter().map(|path| place.disk.read(path).unwrap()).collect::<Vec<_>>()
         };
-        assert!(logs(&self::golden(2)) == logs(&scenario()), "the log is not as format 2 says");
+        assert!(logs(&golden) == logs(&written), "the log is not as format 3 says");
+
+        let store = golden.open();
+        assert!(store.status().recovery.problems.is_empty());
+        assert_eq!(all(&store), all(&written.open()));
     }
 
     #[test]
@@ -852,7 +873,7 @@ mod golden {
         let golden = golden(1);
         let before = files(&golden.disk, Path::new("/data/blocks"));
         let error = golden.try_open().err().unwrap();
-        assert!(matches!(error, OpenError::Format { found: 1, oldest: 2, newest: 2, .. }));
+        assert!(matches!(error, OpenError::Format { found: 1, .. }));
         assert!(error.to_string().contains("Upgrading"), "{error}");
         assert_eq!(files(&golden.disk, Path::new("/data/blocks")), before);
     }
@@ -931,6 +952,7 @@ fn readers_writers_and_upkeep() {
         scope.spawn(|| {
             while running() {
                 store.maintain().unwrap();
+                store.checkpoint().unwrap();
             }
         });
         scope.spawn(|| {

@@ -41,10 +41,6 @@ impl Covers {
     /// No sample of the log.
     pub(in crate::store) const NOTHING: Covers =
         Covers { start_ms: i64::MIN, end_ms: i64::MIN, segment: 0 };
-
-    pub(in crate::store) fn contains(&self, segment: u64, time_ms: i64) -> bool {
-        segment < self.segment && self.start_ms <= time_ms && time_ms < self.end_ms
-    }
 }
 
 /// Returns the checksum over a description as compact JSON with sorted keys.

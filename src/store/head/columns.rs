@@ -7,6 +7,9 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
+use crate::store::bytes::{Reader, put_signed, put_varint};
 use crate::store::chunk::{Effort, Times};
 
 /// No column.
@@ -109,6 +112,7 @@ impl Columns {
 
     fn create(&mut self, first_ms: i64) -> u32 {
         self.serials += 1;
+        let scattered = (self.serials.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
         let column = Column {
             serial: self.serials,
             users: 1,
@@ -116,7 +120,7 @@ impl Columns {
             first_ms,
             last_ms: first_ms,
             last_delta: 0,
-            full: FULL_MIN + self.hasher.hash_one(self.serials) as u32 % (FULL_MIN / 2),
+            full: FULL_MIN + scattered % (FULL_MIN / 2),
             encoded: None,
             rest: Vec::new(),
         };
@@ -166,6 +170,9 @@ impl Columns {
     }
 
     fn leave(&mut self, part: Part, count: u32, time_ms: i64) -> Part {
+        if self.time_at(part, count) == Some(time_ms) {
+            return part; // the others are ahead
+        }
         let serial = self.all[part.column as usize].serial;
         let leaving = Leaving { serial, start: part.start, count, time_ms };
         let place = self.hasher.hash_one(leaving) as usize % RECENT;
@@ -206,37 +213,112 @@ impl Columns {
 
     /// Returns the first time of a part that has one.
     pub(super) fn first_ms(&self, part: Part) -> i64 {
-        let column = &self.all[part.column as usize];
-        if part.start == 0 {
-            return column.first_ms;
+        self.time_at(part, 0).expect("a part has a time")
+    }
+
+    /// Returns the time at a place of a part, whether or not the part goes as far; `None` where the
+    /// column does not.
+    pub(super) fn time_at(&self, part: Part, at: u32) -> Option<i64> {
+        let column = self.all.get(part.column as usize)?;
+        let at = part.start.checked_add(at)?;
+        if at + 1 == column.count {
+            return Some(column.last_ms);
         }
-        let mut first = Vec::new();
-        self.read(part, 1, &mut first);
-        first[0]
+        column.times().nth(at as usize)
     }
 
     /// Appends the first `count` times of a part.
     pub(super) fn read(&self, part: Part, count: u32, into: &mut Vec<i64>) {
-        let column = &self.all[part.column as usize];
-        let end = part.start + count;
-        let (mut time_ms, mut delta) = (column.first_ms, 0i64);
-        let mut rest = column.rest.as_slice();
-        for at in 0..end {
+        let times = self.all[part.column as usize].times();
+        into.extend(times.skip(part.start as usize).take(count as usize));
+    }
+
+    /// Appends a column as a checkpoint has it.
+    pub(super) fn save(&self, column: u32, into: &mut Vec<u8>) {
+        let column = &self.all[column as usize];
+        put_varint(into, column.serial);
+        put_signed(into, column.first_ms);
+        put_varint(into, u64::from(column.count));
+        into.extend_from_slice(&column.rest);
+    }
+
+    /// Takes over a column that was saved and returns its number. It has one user more than series
+    /// name it until [`Columns::finish_restoring`]. A column may be saved again with more times,
+    /// since others write while a checkpoint is made.
+    pub(super) fn restore(
+        &mut self,
+        reader: &mut Reader<'_>,
+        restored: &mut RestoredColumns,
+    ) -> Option<u32> {
+        let serial = reader.varint()?;
+        let first_ms = reader.signed()?;
+        let count = u32::try_from(reader.count(0)?).ok()?;
+        let before = *reader;
+        let mut sums = (first_ms, 0i64);
+        for _ in 1..count {
+            sums.1 = sums.1.wrapping_add(reader.signed()?);
+            sums.0 = sums.0.wrapping_add(sums.1);
+        }
+        (count > 0).then_some(())?;
+        let rest = before.taken_since(reader);
+        let known = restored.by_serial.get(&serial).copied().filter(|known| {
+            let known = &self.all[*known as usize];
+            let len = known.rest.len().min(rest.len());
+            known.first_ms == first_ms && known.rest[..len] == rest[..len]
+        });
+        let at = known.unwrap_or_else(|| {
+            let at = self.create(first_ms);
+            restored.by_serial.insert(serial, at);
+            restored.all.push(at);
+            at
+        });
+        let column = &mut self.all[at as usize];
+        if column.count < count {
+            (column.last_ms, column.last_delta) = sums;
+            column.count = count;
+            column.rest = rest.to_vec();
+        }
+        Some(at)
+    }
+
+    /// Says that a series that is restored has a part of `count` times; `None` where the column
+    /// does not go as far.
+    pub(super) fn join(&mut self, part: Part, count: u32) -> Option<()> {
+        let column = self.all.get_mut(part.column as usize)?;
+        (part.start.checked_add(count)? <= column.count).then_some(())?;
+        column.users += 1;
+        Some(())
+    }
+
+    /// Gives back the columns that no series has joined.
+    pub(super) fn finish_restoring(&mut self, restored: RestoredColumns) {
+        restored.all.into_iter().for_each(|column| self.release(column));
+    }
+}
+
+/// The columns that a checkpoint has named.
+#[derive(Default)]
+pub(super) struct RestoredColumns {
+    by_serial: HashMap<u64, u32>,
+    all: Vec<u32>,
+}
+
+impl Column {
+    fn times(&self) -> impl Iterator<Item = i64> {
+        let (mut time_ms, mut delta) = (self.first_ms, 0i64);
+        let mut rest = self.rest.as_slice();
+        (0..self.count).map(move |at| {
             if at > 0 {
                 delta = delta.wrapping_add(take(&mut rest));
                 time_ms = time_ms.wrapping_add(delta);
             }
-            if at >= part.start {
-                into.push(time_ms);
-            }
-        }
+            time_ms
+        })
     }
-}
 
-impl Column {
     fn push(&mut self, time_ms: i64) {
         let delta = time_ms.wrapping_sub(self.last_ms);
-        crate::store::bytes::put_signed(&mut self.rest, delta.wrapping_sub(self.last_delta));
+        put_signed(&mut self.rest, delta.wrapping_sub(self.last_delta));
         self.last_delta = delta;
         self.last_ms = time_ms;
         self.count += 1;

@@ -16,20 +16,24 @@ mod columns;
 mod pairs;
 mod report;
 mod samples;
+mod saved;
 mod sets;
 mod stream;
 
 use std::hash::BuildHasher;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{HashMap, HashTable};
 
 pub(super) use pairs::{PairId, Pairs};
 pub(super) use samples::Stored;
+pub(super) use saved::Saver;
 
 use super::types::{Exemplar, MetricMetadata};
 use crate::series::{Labels, SeriesId};
 use columns::Columns;
 use samples::Samples;
+use saved::Restorer;
 use sets::{Set, Sets};
 use stream::Streams;
 
@@ -57,8 +61,8 @@ pub(super) struct Head {
     sets: Sets,
     columns: Columns,
     streams: Streams,
-    /// Whether series that become seen are put into the index only by [`Head::finish_restoring`].
-    restoring: bool,
+    /// Until [`Head::finish_restoring`], which also puts the series that became seen into the index.
+    restoring: Option<Box<Restorer>>,
     /// The pairs of the label set that is looked up.
     looked_up: Vec<PairId>,
     /// The values that are being sealed.
@@ -80,6 +84,17 @@ struct Cell {
     samples: Samples,
 }
 
+impl Cell {
+    const EMPTY: Cell = Cell {
+        generation: 0,
+        is_live: false,
+        is_seen: false,
+        has_starts: false,
+        set: Set::EMPTY,
+        samples: Samples::EMPTY,
+    };
+}
+
 impl Head {
     pub(super) fn new() -> Head {
         Head {
@@ -91,7 +106,7 @@ impl Head {
             sets: Sets::default(),
             columns: Columns::new(),
             streams: Streams::new(),
-            restoring: false,
+            restoring: None,
             looked_up: Vec::new(),
             values: Vec::new(),
             metadata: HashMap::new(),
@@ -100,12 +115,14 @@ impl Head {
 
     /// Returns an empty head that is going to be filled from the log.
     pub(super) fn to_restore() -> Head {
-        Head { restoring: true, ..Head::new() }
+        Head { restoring: Some(Box::default()), ..Head::new() }
     }
 
     /// Puts all series that were restored into the index, which is cheaper than one by one.
     pub(super) fn finish_restoring(&mut self) {
-        self.restoring = false;
+        if let Some(restorer) = self.restoring.take() {
+            restorer.finish(self);
+        }
         let seen = self.cells.iter().enumerate().filter(|(_, cell)| cell.is_live && cell.is_seen);
         self.pairs.index_all(seen.map(|(at, cell)| (at as Slot, self.sets.get(cell.set))));
     }
@@ -143,31 +160,38 @@ impl Head {
 
     /// As [`Head::find_or_create`], by the numbers of the pairs, sorted by their names.
     pub(super) fn find_or_create_set(&mut self, ids: &[PairId]) -> SeriesId {
-        if let Some(found) = self.find_set(ids) {
-            return found;
+        let (cells, sets, hasher) = (&self.cells, &self.sets, &self.hasher);
+        let set_of = |slot: &Slot| sets.get(cells[*slot as usize].set);
+        let hash = hasher.hash_one(ids);
+        let entry = self.table.entry(
+            hash,
+            |slot| set_of(slot) == ids,
+            |slot| hasher.hash_one(set_of(slot)),
+        );
+        let vacant = match entry {
+            Entry::Occupied(found) => {
+                let slot = *found.get() as usize;
+                return self.id_at(slot);
+            }
+            Entry::Vacant(vacant) => vacant,
+        };
+        let slot = self.free.pop().unwrap_or(self.cells.len() as Slot);
+        vacant.insert(slot);
+        if slot as usize == self.cells.len() {
+            self.cells.push(Cell::EMPTY);
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            let samples = Samples::EMPTY;
-            let set = Set::EMPTY;
-            self.cells.push(Cell {
-                generation: 0,
-                is_live: false,
-                is_seen: false,
-                has_starts: false,
-                set,
-                samples,
-            });
-            self.cells.len() as Slot - 1
-        });
         self.pairs.retain(ids);
         let cell = &mut self.cells[slot as usize];
         (cell.is_live, cell.is_seen) = (true, false);
         cell.set = self.sets.insert(ids);
-        let hash = self.hasher.hash_one(ids);
-        let (cells, sets, hasher) = (&self.cells, &self.sets, &self.hasher);
-        self.table
-            .insert_unique(hash, slot, |slot| hasher.hash_one(sets.get(cells[*slot as usize].set)));
         self.id_at(slot as usize)
+    }
+
+    /// Makes room for so many more series.
+    pub(super) fn reserve(&mut self, count: usize) {
+        let (cells, sets, hasher) = (&self.cells, &self.sets, &self.hasher);
+        self.table.reserve(count, |slot| hasher.hash_one(sets.get(cells[*slot as usize].set)));
+        self.cells.reserve_exact(count);
     }
 
     /// Forgets a series; its id is never given out again.
@@ -226,7 +250,7 @@ impl Head {
         let cell = &mut self.cells[at];
         if !cell.is_seen {
             cell.is_seen = true;
-            if !self.restoring {
+            if self.restoring.is_none() {
                 self.pairs.index(self.sets.get(cell.set), at as Slot);
             }
         }

@@ -104,6 +104,11 @@ impl Pairs {
         (&self.names[pair.name as usize].text, &pair.value)
     }
 
+    /// Returns the number of a pair's name.
+    pub(super) fn name_number(&self, id: PairId) -> u32 {
+        self.entries[id as usize].name
+    }
+
     /// Says that a series has these pairs.
     pub(super) fn retain(&mut self, ids: &[PairId]) {
         for id in ids {

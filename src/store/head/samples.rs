@@ -19,29 +19,29 @@ const OPEN_HISTOGRAMS_MAX: usize = 240;
 
 /// The samples of one series.
 pub(super) struct Samples {
-    open: Stream,
-    part: Part,
+    pub(super) open: Stream,
+    pub(super) part: Part,
     /// The newest sample that was ever here, late ones included.
-    newest_ms: i64,
-    more: Option<Box<More>>,
+    pub(super) newest_ms: i64,
+    pub(super) more: Option<Box<More>>,
 }
 
 /// What a series has besides open floats.
 #[derive(Default)]
-struct More {
+pub(super) struct More {
     /// Samples that came in order, before the open ones.
     chunks: Vec<Chunk>,
     rare: Option<Box<Rare>>,
 }
 
 #[derive(Default)]
-struct Rare {
+pub(super) struct Rare {
     /// Start timestamps of the open floats; empty when none has one.
-    starts_ms: Vec<i64>,
+    pub(super) starts_ms: Vec<i64>,
     /// Open histograms.
-    histograms: Vec<HistogramPoint>,
+    pub(super) histograms: Vec<HistogramPoint>,
     /// Samples that came late, sorted by time; none has the time of an ordered one.
-    late: Points,
+    pub(super) late: Points,
     /// In time order, at most [`EXEMPLARS_MAX`].
     exemplars: VecDeque<Exemplar>,
 }
@@ -76,11 +76,11 @@ impl Samples {
     pub(super) const EMPTY: Samples =
         Samples { open: Stream::EMPTY, part: Part::NONE, newest_ms: i64::MIN, more: None };
 
-    fn rare(&self) -> Option<&Rare> {
+    pub(super) fn rare(&self) -> Option<&Rare> {
         self.more.as_ref()?.rare.as_deref()
     }
 
-    fn rare_mut(&mut self) -> &mut Rare {
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
         self.more.get_or_insert_default().rare.get_or_insert_default()
     }
 
@@ -88,7 +88,7 @@ impl Samples {
         self.more.as_mut()?.rare.as_deref_mut()
     }
 
-    fn chunks(&self) -> &[Chunk] {
+    pub(super) fn chunks(&self) -> &[Chunk] {
         self.more.as_ref().map_or(&[], |more| &more.chunks)
     }
 
@@ -124,7 +124,7 @@ impl Samples {
         exemplars.push_back(exemplar);
     }
 
-    fn push_chunk(&mut self, chunk: Chunk) {
+    pub(super) fn push_chunk(&mut self, chunk: Chunk) {
         let chunks = &mut self.more.get_or_insert_default().chunks;
         // A series has few, and there are many series.
         chunks.reserve_exact(1);
@@ -254,6 +254,13 @@ impl Head {
         merge_into(&mut samples.rare_mut().late, &one);
     }
 
+    /// Returns the time and the bits of the newest open float of a series.
+    pub(in crate::store) fn open_end(&self, id: SeriesId) -> Option<(i64, u64)> {
+        let Samples { open, part, .. } = &self.cells[self.place_of(id)?].samples;
+        let last = u32::from(open.count).checked_sub(1)?;
+        Some((self.columns.time_at(*part, last)?, open.last_bits))
+    }
+
     /// Returns the sample at a time, late or not.
     pub(in crate::store) fn sample_at(&self, id: SeriesId, time_ms: i64) -> Option<Stored> {
         let mut found = Points::default();
@@ -289,7 +296,6 @@ impl Head {
         let mut part = Points::default();
         let mut whole = Points::default();
         for chunk in samples.chunks().iter().filter(|chunk| chunk.times.range.overlaps(range)) {
-            whole.clear();
             read_chunk(chunk, &mut whole);
             copy_range(&whole, range, &mut part);
         }
@@ -352,6 +358,13 @@ impl Head {
             rare.late = kept;
         }
         self.cells[at].samples.tidy();
+    }
+
+    /// Drops the samples of a series before `end_ms`, all of which a block has.
+    pub(in crate::store) fn truncate_all(&mut self, id: SeriesId, end_ms: i64) {
+        if let Some(last_ms) = end_ms.checked_sub(1) {
+            self.delete(id, TimeRange::new(i64::MIN, last_ms));
+        }
     }
 
     /// Deletes the samples of a series within a range.
@@ -434,7 +447,12 @@ impl Head {
     }
 }
 
+/// Reads the samples of a chunk. It was decoded when it was sealed, and is only then damaged when a
+/// checkpoint had something else under the right checksum.
 fn read_chunk(chunk: &Chunk, into: &mut Points) {
-    chunk::decode(chunk.times.count, &chunk.times.bytes, &chunk.body, into)
-        .expect("it was decoded when it was sealed");
+    into.clear();
+    if chunk::decode(chunk.times.count, &chunk.times.bytes, &chunk.body, into).is_none() {
+        tracing::error!("A chunk of the head does not decode; its samples are passed over.");
+        into.clear();
+    }
 }

@@ -4,6 +4,8 @@
 //! Scalable, In-Memory Time Series Database" (VLDB 2015), section 4.1.2; only what the bits mean is
 //! taken from there, not their order. Nothing of this is ever written to disk.
 
+use crate::store::bytes::{Reader, put_u32, put_u64, put_varint};
+
 /// No block.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -22,11 +24,11 @@ pub(super) struct Stream {
     /// The first block; [`NONE`] while there is no value.
     pub(super) first: u32,
     last: u32,
-    last_bits: u64,
+    pub(super) last_bits: u64,
     /// How many values there are.
     pub(super) count: u16,
     /// Bits used in the last block.
-    used: u8,
+    pub(super) used: u8,
     /// The window of bits that the last difference was written in: zero bits above it, and its
     /// width; a width of 0 says that there is none.
     above: u8,
@@ -142,7 +144,8 @@ impl Streams {
         self.put_word(stream, value >> room, count - room);
     }
 
-    /// Appends the first `count` values of the stream that begins with a block.
+    /// Appends the first `count` values of the stream that begins with a block. One that was restored
+    /// and holds something else under the right checksum has other values, and does no harm.
     pub(super) fn read(&self, first: u32, count: u32, into: &mut Vec<f64>) {
         let mut bits = Bits { blocks: &self.blocks, block: first, word: 0, pending: 0, have: 0 };
         let (mut value, mut above, mut width) = (0u64, 0, 0);
@@ -154,10 +157,63 @@ impl Streams {
                     above = bits.take(5) as u32;
                     width = bits.take(6) as u32 + 1;
                 }
-                value ^= bits.take(width) << (64 - above - width);
+                let below = 64u32.saturating_sub(above + width);
+                value ^= bits.take(width).checked_shl(below).unwrap_or(0);
             }
             into.push(f64::from_bits(value));
         }
+    }
+
+    /// Appends a stream of at least one value as a checkpoint has it.
+    pub(super) fn save(&self, stream: &Stream, into: &mut Vec<u8>) {
+        put_varint(into, u64::from(stream.count));
+        put_u64(into, stream.last_bits);
+        into.extend_from_slice(&[stream.used, stream.above, stream.width]);
+        let mut blocks = 0;
+        let mut at = stream.first;
+        while at != stream.last {
+            blocks += 1;
+            at = self.blocks[at as usize].next;
+        }
+        put_varint(into, blocks);
+        let mut at = stream.first;
+        loop {
+            let block = &self.blocks[at as usize];
+            let is_last = at == stream.last;
+            let words = if is_last { usize::from(stream.used).div_ceil(32) } else { 7 };
+            block.words[..words].iter().for_each(|word| put_u32(into, *word));
+            if is_last {
+                break;
+            }
+            at = block.next;
+        }
+    }
+
+    /// Takes over a stream that was saved.
+    pub(super) fn restore(&mut self, reader: &mut Reader<'_>) -> Option<Stream> {
+        let count = u16::try_from(reader.varint()?).ok().filter(|count| *count > 0)?;
+        let last_bits = reader.u64()?;
+        let [used, above, width] = reader.array()?;
+        let fits = (1..=BLOCK_BITS).contains(&u32::from(used))
+            && above < 32
+            && u32::from(above) + u32::from(width) <= 64;
+        let full = fits.then(|| reader.count(7 * 4))??;
+        let words = reader.take(4 * (7 * full + usize::from(used).div_ceil(32)))?;
+        let mut stream = Stream { first: NONE, last: NONE, last_bits, count, used, above, width };
+        for words in words.chunks(7 * 4) {
+            let at = self.alloc();
+            for (word, bytes) in self.blocks[at as usize].words.iter_mut().zip(words.as_chunks().0)
+            {
+                *word = u32::from_le_bytes(*bytes);
+            }
+            if stream.first == NONE {
+                stream.first = at;
+            } else {
+                self.blocks[stream.last as usize].next = at;
+            }
+            stream.last = at;
+        }
+        Some(stream)
     }
 
     /// Gives the blocks of a stream back.
@@ -204,8 +260,9 @@ impl Bits<'_> {
         if self.have < count {
             let mut block = &self.blocks[self.block as usize];
             if self.word == block.words.len() {
+                let Some(next) = self.blocks.get(block.next as usize) else { return 0 };
                 self.block = block.next;
-                block = &self.blocks[self.block as usize];
+                block = next;
                 self.word = 0;
             }
             self.pending |= u64::from(block.words[self.word]) << self.have;
@@ -245,6 +302,21 @@ mod tests {
                 streams.read(stream.first, model.len() as u32, &mut found);
                 let found: Vec<_> = found.iter().map(|value| value.to_bits()).collect();
                 prop_assert_eq!(&found, model);
+            }
+            let mut others = Streams::new();
+            for (stream, model) in all.iter_mut().zip(&model).filter(|(_, model)| !model.is_empty()) {
+                let mut saved = Vec::new();
+                streams.save(stream, &mut saved);
+                let mut restored = others.restore(&mut Reader::new(&saved)).unwrap();
+                others.push(&mut restored, 42);
+                streams.push(stream, 42);
+                let (mut a, mut b) = (Vec::new(), Vec::new());
+                others.read(restored.first, model.len() as u32 + 1, &mut a);
+                streams.read(stream.first, model.len() as u32 + 1, &mut b);
+                let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                prop_assert_eq!(bits(&a), bits(&b));
+            }
+            for stream in &all {
                 streams.free(stream.first);
             }
             prop_assert_eq!(streams.used(), 0);

@@ -1,79 +1,69 @@
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{MAGIC_CHECKPOINT, TransactionWriter, checkpoint_name, header, record};
-use crate::env::Disk;
-use crate::series::Labels;
+use super::{HEADER_LEN, MAGIC_CHECKPOINT, checkpoint_name, header, record};
+use crate::env::{Disk, DiskFile};
 use crate::store::TEMPORARY;
-use crate::store::types::{Exemplar, MetricMetadata};
 
-/// Rows in one record of a checkpoint.
-const ROWS: usize = 1024;
-
-/// What a checkpoint keeps of the segments it stands for.
-pub(in crate::store) struct Living {
-    pub(in crate::store) exemplars: Vec<(Labels, Vec<Exemplar>)>,
-    pub(in crate::store) metadata: Vec<(String, MetricMetadata)>,
+/// Writes a checkpoint, which stands for all segments before a number.
+pub(in crate::store) struct CheckpointWriter<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    number: u64,
+    temporary: PathBuf,
+    file: Arc<dyn DiskFile>,
+    len_bytes: u64,
+    scratch: Vec<u8>,
 }
 
-/// Writes a checkpoint that stands for all segments before `number`, and removes older ones.
-pub(in crate::store) fn write_checkpoint(
-    disk: &dyn Disk,
-    dir: &Path,
-    number: u64,
-    created_ms: i64,
-    living: &Living,
-) -> io::Result<()> {
-    let name = checkpoint_name(number);
-    let temporary_name = format!("{name}{TEMPORARY}");
-    let temporary = dir.join(&temporary_name);
-    if disk.list(dir)?.iter().any(|entry| entry.name == temporary_name) {
-        disk.remove_file(&temporary)?;
-    }
-    let file = disk.create(&temporary)?;
-    file.append(&header(MAGIC_CHECKPOINT, created_ms, u64::MAX, 0))?;
-    let mut bytes = Vec::new();
-    living.for_each_payload(&mut |payload| {
-        bytes.clear();
-        record::put_record(&mut bytes, record::TRANSACTION, payload);
-        file.append(&bytes)
-    })?;
-    file.sync()?;
-    disk.rename(&temporary, &dir.join(&name))?;
-    disk.sync_dir(dir)?;
-    for entry in disk.list(dir)? {
-        let older = entry.name.strip_suffix(".checkpoint").and_then(|n| n.parse::<u64>().ok());
-        if older.is_some_and(|older| older < number) {
+impl<'a> CheckpointWriter<'a> {
+    /// Begins one that stands for all segments before `number`.
+    pub(in crate::store) fn begin(
+        disk: &'a dyn Disk,
+        dir: &'a Path,
+        number: u64,
+        created_ms: i64,
+    ) -> io::Result<CheckpointWriter<'a>> {
+        for entry in disk.list(dir)?.iter().filter(|entry| entry.name.ends_with(TEMPORARY)) {
+            // One that failed, on a disk that did not even remove it.
             disk.remove_file(&dir.join(&entry.name))?;
         }
+        let temporary = dir.join(format!("{}{TEMPORARY}", checkpoint_name(number)));
+        let file = disk.create(&temporary)?;
+        file.append(&header(MAGIC_CHECKPOINT, created_ms, u64::MAX, 0))?;
+        let (len_bytes, scratch) = (HEADER_LEN as u64, Vec::new());
+        Ok(CheckpointWriter { disk, dir, number, temporary, file, len_bytes, scratch })
     }
-    Ok(())
-}
 
-impl Living {
-    fn for_each_payload(&self, put: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        let mut record = TransactionWriter::default();
-        for (part, owners) in self.exemplars.chunks(ROWS).enumerate() {
-            let first = (part * ROWS) as u32;
-            record.clear();
-            let pairs: Vec<_> = owners.iter().flat_map(|(labels, _)| labels).collect();
-            let mut next = 0;
-            let sets: Vec<Vec<u32>> = owners
-                .iter()
-                .map(|(labels, _)| labels.iter().map(|_| (next, next += 1).0).collect())
-                .collect();
-            record.series(first, sets.iter().map(Vec::as_slice), |pair| pairs[pair as usize]);
-            let numbered = owners.iter().zip(first..);
-            record.exemplars(
-                numbered.flat_map(|((_, all), number)| all.iter().map(move |one| (number, one))),
-            );
-            put(record.payload())?;
+    /// Adds a record.
+    pub(in crate::store) fn put(&mut self, payload: &[u8]) -> io::Result<()> {
+        if payload.is_empty() {
+            return Ok(());
         }
-        for metadata in self.metadata.chunks(ROWS) {
-            record.clear();
-            record.metadata(metadata.iter().map(|(name, known)| (name.as_str(), known)));
-            put(record.payload())?;
+        self.scratch.clear();
+        record::put_plain_record(&mut self.scratch, record::TRANSACTION, payload);
+        self.len_bytes += self.scratch.len() as u64;
+        self.file.append(&self.scratch)
+    }
+
+    /// Puts the checkpoint in place of older ones, and returns its length.
+    pub(in crate::store) fn finish(&self) -> io::Result<u64> {
+        self.file.sync()?;
+        self.disk.rename(&self.temporary, &self.dir.join(checkpoint_name(self.number)))?;
+        self.disk.sync_dir(self.dir)?;
+        for entry in self.disk.list(self.dir)? {
+            let older = entry.name.strip_suffix(".checkpoint").and_then(|n| n.parse::<u64>().ok());
+            if older.is_some_and(|older| older < self.number) {
+                self.disk.remove_file(&self.dir.join(&entry.name))?;
+            }
         }
-        Ok(())
+        Ok(self.len_bytes)
+    }
+
+    /// Gives back the room of one that was not finished.
+    pub(in crate::store) fn abandon(self) {
+        // What is left is removed on opening.
+        let _ = self.disk.remove_file(&self.temporary);
     }
 }

@@ -10,6 +10,7 @@
 
 mod checkpoint;
 mod differences;
+mod held;
 mod record;
 mod replay;
 mod sync;
@@ -20,8 +21,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use checkpoint::{Living, write_checkpoint};
-pub(super) use replay::{read_segment, replay, segments};
+pub(super) use checkpoint::CheckpointWriter;
+pub(super) use held::{HeldSeries, SavedTail};
+pub(super) use replay::{Origin, read_segment, replay, segments};
 pub(super) use transaction::{
     FloatRow, HistogramRow, NamedSeries, Number, Section, TransactionWriter, add_to_check,
     get_histogram, put_histogram,
@@ -43,7 +45,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const ROOM_AFTER: Duration = Duration::from_secs(1);
 const ROOM_BYTES: u64 = 1 << 20;
 
-const VERSION: u16 = 2;
+/// What is written, and the oldest that is read: 2 has no series in checkpoints.
+const VERSION: u16 = 3;
+const OLDEST: u16 = 2;
 const HEADER_LEN: usize = 40;
 const MAGIC_SEGMENT: [u8; 4] = *b"FWLG";
 const MAGIC_CHECKPOINT: [u8; 4] = *b"FWCP";
@@ -61,6 +65,8 @@ pub(super) struct Log {
     retry_at: Duration,
     /// What is on disk, oldest first, the current one included.
     segments: Vec<SegmentInfo>,
+    /// The length of the checkpoint before them; 0 where there is none.
+    checkpoint_bytes: u64,
     next_number: u64,
     room: Room,
     scratch: Vec<u8>,
@@ -80,14 +86,23 @@ struct Segment {
     file: Arc<dyn DiskFile>,
 }
 
+/// What opening found on disk.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Oldest first.
+    pub(super) segments: Vec<SegmentInfo>,
+    /// The length of the checkpoint; 0 where there is none.
+    pub(super) checkpoint_bytes: u64,
+    /// The number for the next segment.
+    pub(super) next_number: u64,
+}
+
 /// A segment on disk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SegmentInfo {
     pub(super) number: u64,
     /// Up to where it counts.
     pub(super) len_bytes: u64,
-    /// The newest sample in it, ms; `i64::MIN` without samples.
-    pub(super) newest_ms: i64,
 }
 
 impl Log {
@@ -98,8 +113,7 @@ impl Log {
         clock: Arc<dyn Clock>,
         dir: PathBuf,
         sync: WalSync,
-        segments: Vec<SegmentInfo>,
-        next_number: u64,
+        found: Found,
     ) -> Log {
         let mut log = Log {
             syncer: Syncer::start(sync),
@@ -110,8 +124,9 @@ impl Log {
             current: None,
             failure: None,
             retry_at: Duration::ZERO,
-            segments,
-            next_number,
+            segments: found.segments,
+            checkpoint_bytes: found.checkpoint_bytes,
+            next_number: found.next_number,
             room: Room::default(),
             scratch: Vec::new(),
         };
@@ -148,7 +163,7 @@ impl Log {
     /// has into a block, which is what makes room again.
     fn lacks_room(&mut self) -> Option<String> {
         let now = self.clock.elapsed();
-        let len_bytes: u64 = self.segments.iter().map(|segment| segment.len_bytes).sum();
+        let len_bytes = self.len_bytes();
         let is_due = self.room.looked_at.is_none_or(|at| now.saturating_sub(at) >= ROOM_AFTER)
             || len_bytes.abs_diff(self.room.log_bytes) >= ROOM_BYTES;
         if is_due {
@@ -221,7 +236,7 @@ impl Log {
         match opened {
             Ok(file) => {
                 let len_bytes = HEADER_LEN as u64;
-                self.segments.push(SegmentInfo { number, len_bytes, newest_ms: i64::MIN });
+                self.segments.push(SegmentInfo { number, len_bytes });
                 self.current = Some(Segment { path, file });
                 Ok(())
             }
@@ -235,7 +250,7 @@ impl Log {
 
     /// Writes one record. Before it returns the record is safe from the death of the process, and
     /// with [`WalSync::Ack`] from a power cut. After an error it will not be replayed.
-    pub(super) fn append(&mut self, payload: &[u8], newest_ms: i64) -> Result<(), AppendError> {
+    pub(super) fn append(&mut self, payload: &[u8]) -> Result<(), AppendError> {
         let Some(current) = &self.current else {
             let reason = self.failure.clone().unwrap_or_default();
             return Err(AppendError::Refusing { path: self.dir.clone(), reason });
@@ -257,11 +272,11 @@ impl Log {
         }
         let segment = self.segments.last_mut().expect("the current segment is listed");
         segment.len_bytes += self.scratch.len() as u64;
-        segment.newest_ms = segment.newest_ms.max(newest_ms);
         Ok(())
     }
 
-    fn fail(&mut self, doing: &str, error: &io::Error) {
+    /// Gives up the segment that is written to.
+    pub(super) fn fail(&mut self, doing: &str, error: &io::Error) {
         if self.failure.is_none() {
             tracing::error!(
                 dir = %self.dir.display(), doing, %error,
@@ -282,8 +297,25 @@ impl Log {
         }
     }
 
-    pub(super) fn segments(&self) -> &[SegmentInfo] {
-        &self.segments
+    /// Returns the segment that is written to.
+    pub(super) fn current_file(&self) -> Option<Arc<dyn DiskFile>> {
+        self.current.as_ref().map(|current| Arc::clone(&current.file))
+    }
+
+    /// Returns how many bytes of records came since the checkpoint.
+    pub(super) fn bytes_to_replay(&self) -> u64 {
+        let records = |segment: &SegmentInfo| segment.len_bytes.saturating_sub(HEADER_LEN as u64);
+        self.segments.iter().map(records).sum()
+    }
+
+    /// Returns the length of the checkpoint; 0 where there is none.
+    pub(super) fn checkpoint_bytes(&self) -> u64 {
+        self.checkpoint_bytes
+    }
+
+    fn len_bytes(&self) -> u64 {
+        let segments: u64 = self.segments.iter().map(|segment| segment.len_bytes).sum();
+        segments + self.checkpoint_bytes
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -301,13 +333,13 @@ impl Log {
         Ok(sealed.map(|name| self.dir.join(name)).collect())
     }
 
-    /// Removes the segments before `number`, which a checkpoint stands for.
-    pub(super) fn drop_before(&mut self, number: u64) -> io::Result<()> {
-        while let Some(segment) = self.segments.first().filter(|segment| segment.number < number) {
-            self.disk.remove_file(&self.dir.join(segment_name(segment.number)))?;
-            self.segments.remove(0);
-        }
-        self.disk.sync_dir(&self.dir)
+    /// Says that a checkpoint stands for the segments before `number`, and returns their files, to be
+    /// removed; one that stays is removed on opening.
+    pub(super) fn replace_before(&mut self, number: u64, checkpoint_bytes: u64) -> Vec<PathBuf> {
+        self.checkpoint_bytes = checkpoint_bytes;
+        let count = self.segments.partition_point(|segment| segment.number < number);
+        let replaced = self.segments.drain(..count);
+        replaced.map(|segment| self.dir.join(segment_name(segment.number))).collect()
     }
 
     pub(super) fn sync(&mut self) -> io::Result<()> {
@@ -319,7 +351,7 @@ impl Log {
         LogStatus {
             first_segment: self.segments.first().map_or(0, |segment| segment.number),
             current_segment: self.current_number(),
-            size_bytes: self.segments.iter().map(|segment| segment.len_bytes).sum(),
+            size_bytes: self.len_bytes(),
             refusing: self
                 .failure
                 .clone()
@@ -373,12 +405,16 @@ fn read_header(bytes: &[u8], magic: [u8; 4]) -> Option<Header> {
 }
 
 /// Reads arbitrary bytes as records and as the payload of one, for `doors`.
-pub(super) fn read_arbitrary(bytes: &[u8]) {
+pub(super) fn read_arbitrary(bytes: &[u8], visit: &mut dyn FnMut(Section)) {
     let mut differences = differences::Differences::default();
-    let mut visit = |mut section| match &mut section {
-        Section::Series(named) => differences.name(named),
-        Section::Floats(rows, check) => differences.undo(rows, *check),
-        _ => {}
+    let mut visit = |mut section| {
+        match &mut section {
+            Section::Series(named) => differences.name(named),
+            Section::Floats(rows, check) => differences.undo(rows, *check),
+            Section::Held(held) => held.in_all = 0,
+            _ => {}
+        }
+        visit(section);
     };
     let _ = transaction::read_sections(bytes, &mut visit);
     for found in record::Records::new(bytes) {

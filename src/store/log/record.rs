@@ -13,6 +13,14 @@ const FLAG_LZ4: u8 = 1;
 /// LZ4 cannot make more than this many bytes of one.
 const LZ4_RATIO_MAX: usize = 256;
 
+/// Appends a record as it is, for what is compressed already.
+pub(super) fn put_plain_record(into: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+    let start = into.len();
+    into.resize(start + RECORD_HEADER_LEN, 0);
+    into.extend_from_slice(payload);
+    put_header(into, start, kind, 0, payload.len());
+}
+
 /// Appends a record, compressed where that helps.
 pub(super) fn put_record(into: &mut Vec<u8>, kind: u8, payload: &[u8]) {
     let start = into.len();
@@ -21,20 +29,26 @@ pub(super) fn put_record(into: &mut Vec<u8>, kind: u8, payload: &[u8]) {
     into.resize(start + RECORD_HEADER_LEN + room, 0);
     let compressed = &mut into[start + RECORD_HEADER_LEN..];
     let len = lz4_flex::block::compress_into(payload, compressed).unwrap_or(usize::MAX);
-    let (flags, len) = if len < payload.len() {
+    let flags = if len < payload.len() {
         into.truncate(start + RECORD_HEADER_LEN + len);
-        (FLAG_LZ4, len)
+        FLAG_LZ4
     } else {
         into.truncate(start + RECORD_HEADER_LEN);
         into.extend_from_slice(payload);
-        (0, payload.len())
+        0
     };
-    let payload_crc = crc32c::crc32c(&into[start + RECORD_HEADER_LEN..]);
+    put_header(into, start, kind, flags, payload.len());
+}
+
+/// Puts the header of the record that goes from `start` to the end.
+fn put_header(into: &mut [u8], start: usize, kind: u8, flags: u8, raw_len: usize) {
+    let payload = &into[start + RECORD_HEADER_LEN..];
+    let payload_crc = crc32c::crc32c(payload);
     let mut header = Vec::with_capacity(RECORD_HEADER_LEN);
     header.extend_from_slice(&MAGIC);
     header.extend_from_slice(&[kind, flags]);
-    put_u32(&mut header, len as u32);
     put_u32(&mut header, payload.len() as u32);
+    put_u32(&mut header, raw_len as u32);
     put_u32(&mut header, payload_crc);
     let header_crc = crc32c::crc32c(&header);
     put_u32(&mut header, header_crc);

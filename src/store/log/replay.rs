@@ -2,40 +2,50 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::differences::Differences;
-use super::record::{Found, Records, TRANSACTION};
+use super::record::{self, Records, TRANSACTION};
 use super::transaction::{Section, read_sections};
-use super::{HEADER_LEN, MAGIC_CHECKPOINT, MAGIC_SEGMENT, SegmentInfo, VERSION, read_header};
+use super::{
+    Found, HEADER_LEN, MAGIC_CHECKPOINT, MAGIC_SEGMENT, OLDEST, SegmentInfo, VERSION, read_header,
+};
 use crate::env::Disk;
 use crate::store::OpenError;
 
 /// What replaying the log found.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Replayed {
-    pub(in crate::store) segments: Vec<SegmentInfo>,
-    /// The number for the next segment.
-    pub(in crate::store) next_number: u64,
+    pub(in crate::store) found: Found,
+    /// The newest sample, ms; `i64::MIN` without samples.
+    pub(in crate::store) newest_ms: i64,
     /// What could not be read, each with file and offset.
     pub(in crate::store) problems: Vec<String>,
+}
+
+/// Where a section is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Origin {
+    /// The checkpoint that stands for the segments before this one.
+    Checkpoint(u64),
+    Segment(u64),
 }
 
 /// So many sections may be read ahead of the one that is visited.
 const AHEAD_MAX: usize = 64;
 
 /// Reads checkpoint and segments in the order they were written and hands each section to `visit`,
-/// with the number of its segment (0 for the checkpoint). What cannot be read is reported, and
+/// with where it is from. What cannot be read is reported, and
 /// passed over. Reading goes on in a thread of its own while sections are visited.
 pub(in crate::store) fn replay(
     disk: &dyn Disk,
     dir: &Path,
-    visit: &mut dyn FnMut(u64, Section),
+    visit: &mut dyn FnMut(Origin, Section),
 ) -> Result<Replayed, OpenError> {
     let (sender, receiver) = crossbeam::channel::bounded(AHEAD_MAX);
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || {
             // Nobody stops listening before this has ended.
-            read_all(disk, dir, &mut |segment, section| drop(sender.send((segment, section))))
+            read_all(disk, dir, &mut |origin, section| drop(sender.send((origin, section))))
         });
-        receiver.iter().for_each(|(segment, section)| visit(segment, section));
+        receiver.iter().for_each(|(origin, section)| visit(origin, section));
         reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -43,7 +53,7 @@ pub(in crate::store) fn replay(
 fn read_all(
     disk: &dyn Disk,
     dir: &Path,
-    visit: &mut dyn FnMut(u64, Section),
+    visit: &mut dyn FnMut(Origin, Section),
 ) -> Result<Replayed, OpenError> {
     let io = |path: &Path, doing| {
         let path = path.to_owned();
@@ -56,19 +66,21 @@ fn read_all(
         numbers.sort_unstable();
         numbers
     };
-    let mut replayed = Replayed::default();
+    let mut replayed = Replayed { newest_ms: i64::MIN, ..Replayed::default() };
     let mut differences = Differences::default();
     let mut from = 0;
     if let Some(number) = numbered(".checkpoint").pop() {
         let path = dir.join(super::checkpoint_name(number));
         let bytes = disk.read(&path).map_err(io(&path, "read the checkpoint"))?;
         check_version(&path, &bytes, MAGIC_CHECKPOINT)?;
-        let mut one = File { path, number: 0, limit: None, is_last: false };
-        one.replay(&bytes, &mut differences, visit, &mut replayed.problems);
+        let origin = Origin::Checkpoint(number);
+        let one = File { path, origin, limit: None, is_last: false };
+        one.replay(&bytes, &mut differences, visit, &mut replayed);
+        replayed.found.checkpoint_bytes = bytes.len() as u64;
         from = number;
     }
     let numbers = numbered(".wal");
-    replayed.next_number = numbers.last().map_or(1, |last| last + 1).max(from).max(1);
+    replayed.found.next_number = numbers.last().map_or(1, |last| last + 1).max(from).max(1);
     for number in numbers.iter().filter(|number| **number < from) {
         // The checkpoint stands for it; the process ended before it was removed.
         let path = dir.join(super::segment_name(*number));
@@ -78,14 +90,15 @@ fn read_all(
     let mut files = Vec::new();
     for number in numbers.into_iter().filter(|number| *number >= from) {
         let path = dir.join(super::segment_name(number));
-        files.push(File { path, number, limit: None, is_last: false });
+        files.push(File { path, origin: Origin::Segment(number), limit: None, is_last: false });
     }
     limits(disk, &mut files)?;
-    for file in &mut files {
+    for file in &files {
         let bytes = disk.read(&file.path).map_err(io(&file.path, "read the log"))?;
-        let (len_bytes, newest_ms) =
-            file.replay(&bytes, &mut differences, visit, &mut replayed.problems);
-        replayed.segments.push(SegmentInfo { number: file.number, len_bytes, newest_ms });
+        let len_bytes = file.replay(&bytes, &mut differences, visit, &mut replayed);
+        if let Origin::Segment(number) = file.origin {
+            replayed.found.segments.push(SegmentInfo { number, len_bytes });
+        }
     }
     if differences.baseless > 0 {
         let samples = differences.baseless;
@@ -100,7 +113,7 @@ fn read_all(
 
 struct File {
     path: PathBuf,
-    number: u64,
+    origin: Origin,
     /// Up to where the segment after it says that it counts.
     limit: Option<u64>,
     is_last: bool,
@@ -118,7 +131,7 @@ fn limits(disk: &dyn Disk, files: &mut [File]) -> Result<(), OpenError> {
         check_version(path, &bytes, MAGIC_SEGMENT)?;
         let before = read_header(&bytes, MAGIC_SEGMENT).and_then(|header| header.before);
         if let Some((number, len)) = before
-            && let Some(file) = files.iter_mut().find(|file| file.number == number)
+            && let Some(file) = files.iter_mut().find(|file| file.origin == Origin::Segment(number))
         {
             file.limit = Some(len);
         }
@@ -136,10 +149,10 @@ fn limits(disk: &dyn Disk, files: &mut [File]) -> Result<(), OpenError> {
 
 fn check_version(path: &Path, bytes: &[u8], magic: [u8; 4]) -> Result<(), OpenError> {
     match read_header(bytes, magic) {
-        Some(header) if header.version != VERSION => Err(OpenError::Format {
+        Some(header) if !(OLDEST..=VERSION).contains(&header.version) => Err(OpenError::Format {
             path: path.to_owned(),
             found: header.version,
-            oldest: VERSION,
+            oldest: OLDEST,
             newest: VERSION,
         }),
         _ => Ok(()),
@@ -147,18 +160,19 @@ fn check_version(path: &Path, bytes: &[u8], magic: [u8; 4]) -> Result<(), OpenEr
 }
 
 impl File {
-    /// Returns up to where the file counts, and the newest sample in it.
+    /// Returns up to where the file counts.
     fn replay(
-        &mut self,
+        &self,
         bytes: &[u8],
         differences: &mut Differences,
-        visit: &mut dyn FnMut(u64, Section),
-        problems: &mut Vec<String>,
-    ) -> (u64, i64) {
+        visit: &mut dyn FnMut(Origin, Section),
+        replayed: &mut Replayed,
+    ) -> u64 {
         let found_len = bytes.len();
+        let file_len = found_len as u64;
         let limit = self.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(found_len);
         let bytes = &bytes[..limit.min(found_len)];
-        let mut newest_ms = i64::MIN;
+        let Replayed { newest_ms, problems, .. } = replayed;
         differences.begin();
         let path = self.path.display();
         let mut report = |offset: usize, text: &str| {
@@ -166,10 +180,11 @@ impl File {
             tracing::warn!(file = %path, offset, "Could not read all of the log: {text}.");
             problems.push(problem);
         };
-        let magic = if self.number == 0 { MAGIC_CHECKPOINT } else { MAGIC_SEGMENT };
-        if bytes.len() < HEADER_LEN && self.limit.is_none() && self.number > 0 {
+        let is_segment = matches!(self.origin, Origin::Segment(_));
+        let magic = if is_segment { MAGIC_SEGMENT } else { MAGIC_CHECKPOINT };
+        if bytes.len() < HEADER_LEN && self.limit.is_none() && is_segment {
             // Begun on a disk that failed, and given up: no segment after it counts it.
-            return (HEADER_LEN as u64, newest_ms);
+            return HEADER_LEN as u64;
         }
         if read_header(bytes, magic).is_none() {
             report(0, "the header is damaged; its records are read all the same");
@@ -179,39 +194,41 @@ impl File {
         }
         for found in Records::new(bytes) {
             match found {
-                Found::Record { offset, kind: TRANSACTION, payload } => {
+                record::Found::Record { offset, kind: TRANSACTION, payload } => {
                     let mut visit = |mut section| {
                         match &mut section {
                             Section::Series(named) => differences.name(named),
                             Section::Floats(rows, check) => differences.undo(rows, *check),
+                            // No more than the file has room for.
+                            Section::Held(held) => held.in_all = held.in_all.min(file_len / 4),
                             _ => {}
                         }
-                        newest_ms = newest_ms.max(section.newest_ms());
-                        visit(self.number, section);
+                        *newest_ms = section.newest_ms().max(*newest_ms);
+                        visit(self.origin, section);
                     };
                     if read_sections(&payload, &mut visit).is_none() {
                         report(offset, "the record makes no sense; the rest of it is passed over");
                     }
                 }
-                Found::Record { offset, .. } => {
+                record::Found::Record { offset, .. } => {
                     report(offset, "a record of a kind unknown to this build is passed over");
                 }
-                Found::Damage { offset, what } => {
+                record::Found::Damage { offset, what } => {
                     report(offset, &format!("{what}; passed over up to the next record"));
                 }
-                Found::Tail { offset, what } if self.is_last => {
+                record::Found::Tail { offset, what } if self.is_last => {
                     report(
                         offset,
                         &format!("{what}: a write that was not acknowledged; the log ends here"),
                     );
-                    return (offset as u64, newest_ms);
+                    return offset as u64;
                 }
-                Found::Tail { offset, what } => {
+                record::Found::Tail { offset, what } => {
                     report(offset, &format!("{what}; the rest of the file is lost"));
                 }
             }
         }
-        (bytes.len() as u64, newest_ms)
+        bytes.len() as u64
     }
 }
 
@@ -244,7 +261,7 @@ pub(in crate::store) fn read_segment(
     let is_checkpoint = path.extension().is_some_and(|extension| extension == "checkpoint");
     let magic = if is_checkpoint { MAGIC_CHECKPOINT } else { MAGIC_SEGMENT };
     match read_header(&bytes, magic) {
-        Some(header) if header.version != VERSION => {
+        Some(header) if !(OLDEST..=VERSION).contains(&header.version) => {
             problems.push(format!("{}: written by format {}", path.display(), header.version));
             return Ok(bytes.len() as u64);
         }
@@ -254,14 +271,14 @@ pub(in crate::store) fn read_segment(
     }
     for found in Records::new(&bytes) {
         let (offset, what) = match found {
-            Found::Record { offset, payload, .. } => {
+            record::Found::Record { offset, payload, .. } => {
                 if read_sections(&payload, visit).is_some() {
                     continue;
                 }
                 (offset, "the record makes no sense")
             }
-            Found::Damage { offset, what } => (offset, what),
-            Found::Tail { .. } => break,
+            record::Found::Damage { offset, what } => (offset, what),
+            record::Found::Tail { .. } => break,
         };
         problems.push(format!("{}: at byte {offset}: {what}", path.display()));
     }

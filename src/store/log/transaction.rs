@@ -1,5 +1,6 @@
 use hashbrown::HashMap;
 
+use super::held::{self, HeldSeries, SavedTail};
 use crate::series::{Histogram, HistogramKind, Labels, ResetHint, Span, TimeRange};
 use crate::store::bytes::{Reader, put_signed, put_text, put_u32, put_u64, put_varint};
 use crate::store::types::{Exemplar, MetricMetadata, MetricType};
@@ -12,6 +13,9 @@ const LATE_HISTOGRAMS: u8 = 5;
 const EXEMPLARS: u8 = 6;
 const METADATA: u8 = 7;
 const DELETED: u8 = 8;
+pub(super) const PAIRS: u8 = 9;
+pub(super) const HELD: u8 = 10;
+pub(super) const TAILS: u8 = 11;
 
 /// A series as its segment knows it: by the order in which it is named there.
 pub(in crate::store) type Number = u32;
@@ -64,6 +68,11 @@ pub(in crate::store) enum Section {
     Metadata(Vec<(String, MetricMetadata)>),
     /// What was deleted of series, of all that came before.
     Deleted(Vec<(Number, TimeRange)>),
+    /// The label pairs of the series that are held next.
+    Pairs(Vec<(String, String)>),
+    Held(HeldSeries<Vec<u8>>),
+    /// What the newest samples of series are; the first is of the series with the number given.
+    Tails(Number, Vec<SavedTail>),
 }
 
 impl Section {
@@ -76,6 +85,7 @@ impl Section {
             Section::Histograms(rows) | Section::LateHistograms(rows) => {
                 newest(rows.iter().map(|row| row.time_ms))
             }
+            Section::Held(held) => held.newest_ms,
             _ => i64::MIN,
         }
     }
@@ -104,7 +114,7 @@ impl TransactionWriter {
         &self.payload
     }
 
-    fn section(&mut self, tag: u8, count: usize, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn section(&mut self, tag: u8, count: usize, write: impl FnOnce(&mut Vec<u8>)) {
         if count == 0 {
             return;
         }
@@ -316,21 +326,25 @@ pub(super) fn read_sections(payload: &[u8], visit: &mut dyn FnMut(Section)) -> O
                 let series = read_number(reader)?;
                 Some((series, TimeRange::new(reader.signed()?, reader.signed()?)))
             })?),
+            PAIRS => Section::Pairs(read_pairs(section)?),
+            HELD => Section::Held(held::read_held(section)?),
+            TAILS => {
+                let (first, tails) = held::read_tails(section)?;
+                Section::Tails(first, tails)
+            }
             _ => continue,
         });
     }
     Some(())
 }
 
-fn read_number(reader: &mut Reader<'_>) -> Option<Number> {
+pub(super) fn read_number(reader: &mut Reader<'_>) -> Option<Number> {
     Number::try_from(reader.varint()?).ok()
 }
 
 fn read_series(reader: &mut Reader<'_>) -> Option<NamedSeries> {
     let count = reader.count(1)?;
-    let pairs = read_many(reader, 2, |reader| {
-        Some((reader.text()?.to_owned(), reader.text()?.to_owned()))
-    })?;
+    let pairs = read_pairs(reader)?;
     let first = read_number(reader)?;
     first.checked_add(Number::try_from(count).ok()?)?;
     let mut series = Vec::with_capacity(count.min(reader.remaining()));
@@ -338,12 +352,17 @@ fn read_series(reader: &mut Reader<'_>) -> Option<NamedSeries> {
         let places: Vec<u32> = read_many(reader, 1, read_number)?;
         let named = places.iter().map(|place| pairs.get(*place as usize));
         let named: Vec<&(String, String)> = named.collect::<Option<_>>()?;
-        let sorted = named.is_sorted_by(|(a, _), (b, _)| a < b);
-        let whole = named.iter().all(|(_, value)| !value.is_empty());
-        (sorted && whole).then_some(())?;
+        named.is_sorted_by(|(a, _), (b, _)| a < b).then_some(())?;
         series.push(places);
     }
     Some(NamedSeries { pairs, first, series })
+}
+
+fn read_pairs(reader: &mut Reader<'_>) -> Option<Vec<(String, String)>> {
+    let pairs = read_many(reader, 2, |reader| {
+        Some((reader.text()?.to_owned(), reader.text()?.to_owned()))
+    })?;
+    pairs.iter().all(|(_, value)| !value.is_empty()).then_some(pairs)
 }
 
 fn read_histograms(reader: &mut Reader<'_>) -> Option<Vec<HistogramRow<Histogram>>> {
@@ -357,7 +376,7 @@ fn read_histograms(reader: &mut Reader<'_>) -> Option<Vec<HistogramRow<Histogram
     })
 }
 
-fn read_many<T>(
+pub(super) fn read_many<T>(
     reader: &mut Reader<'_>,
     bytes_min: usize,
     mut read: impl FnMut(&mut Reader<'_>) -> Option<T>,

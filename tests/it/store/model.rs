@@ -8,6 +8,8 @@ enum Step {
     /// Minutes to go ahead, then (series, minutes back, value bits).
     Append(i64, Vec<(usize, i64, u64)>),
     Maintain,
+    Checkpoint,
+    Close,
     Reopen,
     Kill,
     /// A series, and from and to how many minutes back.
@@ -30,6 +32,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0i64..40, rows).prop_map(|(ahead, rows)| Step::Append(ahead, rows)),
         2 => Just(Step::Maintain),
+        1 => Just(Step::Checkpoint),
+        1 => Just(Step::Close),
         1 => Just(Step::Reopen),
         1 => Just(Step::Kill),
         1 => (0usize..5, 0i64..300, 0i64..300).prop_map(|(n, a, b)| Step::Delete(n, a, b)),
@@ -82,6 +86,12 @@ proptest! {
                     }
                 }
                 Step::Maintain => store.maintain().unwrap(),
+                Step::Checkpoint => store.checkpoint().unwrap(),
+                Step::Close => {
+                    store.close().unwrap();
+                    drop(store);
+                    store = place.open();
+                }
                 Step::Delete(series, a, b) => {
                     let range =
                         TimeRange::new(now - a.max(b) * MINUTE, now - a.min(b) * MINUTE);
