@@ -74,6 +74,16 @@ impl<'a> Reader<'a> {
         self.take(N)?.try_into().ok()
     }
 
+    /// Passes over eight bytes if they are these.
+    #[inline]
+    pub(super) fn pass(&mut self, bytes: [u8; 8]) -> bool {
+        let is_next = self.rest.first_chunk() == Some(&bytes);
+        if is_next {
+            self.rest = &self.rest[8..];
+        }
+        is_next
+    }
+
     pub(super) fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(|[byte]| byte)
     }

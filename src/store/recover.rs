@@ -6,12 +6,11 @@ use std::sync::Arc;
 use super::head::{Head, PairId, Stored, split};
 use super::judge::{Tail, TailKind, Tails};
 use super::log::{
-    FloatRow, HeldSeries, Log, NamedSeries, Number, Origin, SavedTail, Section,
+    FloatRow, HeldSeries, Log, NamedSeries, Number, Origin, Run, SavedTail, Section,
     read_arbitrary as read_arbitrary_log, replay,
 };
 use super::status::RecoveryReport;
 use super::types::Exemplar;
-use super::writer::WARM;
 use super::{OpenError, StoreOptions, TEMPORARY};
 use crate::env::{Clock, Disk, DiskLock};
 use crate::series::{HistogramPoint, Points, SeriesId, TimeRange};
@@ -154,16 +153,15 @@ impl Restoring {
     fn take(&mut self, section: Section) {
         match section {
             Section::Series(named) => self.name(&named),
-            Section::Floats(rows, _) => {
-                for rows in rows.chunks(WARM) {
-                    self.head.warm(rows.iter().filter_map(|row| self.id(row.series)));
-                    for FloatRow { series, time_ms, bits, start_ms } in rows.iter().copied() {
-                        self.sample(series, time_ms, Stored::Float(bits), start_ms);
-                    }
+            // Replay hands these on sorted.
+            Section::Floats(..) => {}
+            Section::Sorted(floats) => {
+                for (number, run) in floats.runs() {
+                    self.run(number, run);
                 }
             }
-            Section::LateFloats(rows) => {
-                for FloatRow { series, time_ms, bits, start_ms } in rows {
+            Section::LateFloats(floats) => {
+                for FloatRow { series, time_ms, bits, start_ms } in floats.rows() {
                     self.late(series, time_ms, Stored::Float(bits), start_ms);
                 }
             }
@@ -279,6 +277,28 @@ impl Restoring {
             if !is_held {
                 self.head.push_exemplar(id, exemplar);
             }
+        }
+    }
+
+    /// Takes in floats of one series that came in order.
+    fn run(&mut self, number: Number, run: Run<'_>) {
+        let count = run.times_ms.len();
+        if let Some(id) = self.id(number) {
+            let tail = self.tails.get(id);
+            let is_newer = tail.kind == TailKind::None || run.times_ms[0] > tail.time_ms;
+            if is_newer
+                && run.times_ms[0] >= self.covered_until_ms
+                && run.times_ms.is_sorted_by(|a, b| a < b)
+            {
+                let (time_ms, bits) = (run.times_ms[count - 1], run.bits[count - 1]);
+                *tail = Tail { kind: TailKind::Float, time_ms, bits, ..*tail };
+                self.samples += count as u64;
+                return self.head.push_floats(id, run);
+            }
+        }
+        for at in 0..count {
+            let start_ms = run.starts_ms.get(at).copied().unwrap_or(0);
+            self.sample(number, run.times_ms[at], Stored::Float(run.bits[at]), start_ms);
         }
     }
 

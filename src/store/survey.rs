@@ -164,7 +164,9 @@ fn survey_log(
     let mut survey = LogSurvey { path: path.to_owned(), ..LogSurvey::default() };
     survey.bytes = read_segment(disk, path, problems, &mut |section| match section {
         Section::Series(named) => survey.series += named.series.len() as u64,
-        Section::Floats(rows, _) | Section::LateFloats(rows) => survey.samples += rows.len() as u64,
+        Section::Floats(floats, _) | Section::LateFloats(floats) => {
+            survey.samples += floats.len() as u64;
+        }
         Section::Histograms(rows) | Section::LateHistograms(rows) => {
             survey.samples += rows.len() as u64;
         }

@@ -22,6 +22,9 @@ const FULL_MIN: u32 = 90;
 /// Columns that were just begun or left are found again through so many places.
 const RECENT: usize = 512;
 
+/// So many runs of times are remembered.
+const RUNS: usize = 64;
+
 /// The part of a column that a series has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
@@ -61,6 +64,27 @@ pub(super) struct Columns {
     begun: Box<[u32]>,
     /// By what was left and when: the copy that was made.
     left: Box<[Left]>,
+    /// By serials of columns.
+    runs: Box<[Run]>,
+    begun_run: Run,
+}
+
+/// The times that were added last to a column at once.
+#[derive(Default)]
+struct Run {
+    column: u32,
+    /// That of the column; 0 where there is none.
+    serial: u64,
+    at: u32,
+    times_ms: Vec<i64>,
+}
+
+impl Run {
+    fn remember(&mut self, column: u32, serial: u64, at: u32, times_ms: &[i64]) {
+        (self.column, self.serial, self.at) = (column, serial, at);
+        self.times_ms.clear();
+        self.times_ms.extend_from_slice(times_ms);
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,6 +114,8 @@ impl Columns {
             hasher: foldhash::fast::RandomState::default(),
             begun: vec![NONE; RECENT].into(),
             left: vec![Left { leaving, copy: NONE, serial: 0 }; RECENT].into(),
+            runs: (0..RUNS).map(|_| Run::default()).collect(),
+            begun_run: Run::default(),
         }
     }
 
@@ -108,6 +134,52 @@ impl Columns {
         let column = self.create(time_ms);
         self.begun[place] = column;
         Part { column, start: 0 }
+    }
+
+    /// As [`Columns::begin`] for a part that goes on with other times at once.
+    pub(super) fn begin_run(&mut self, times_ms: &[i64]) -> Part {
+        let Run { column, serial, .. } = self.begun_run;
+        if self.begun_run.times_ms == times_ms
+            && let Some(begun) = self.all.get_mut(column as usize)
+            && begun.serial == serial
+            && begun.users > 0
+        {
+            begun.users += 1;
+            return Part { column, start: 0 };
+        }
+        let part = self.begin(times_ms[0]);
+        let part = self.push_run(part, 1, &times_ms[1..]);
+        if part.start == 0 {
+            let serial = self.all[part.column as usize].serial;
+            self.begun_run.remember(part.column, serial, 0, times_ms);
+        }
+        part
+    }
+
+    /// As [`Columns::push`] for several times.
+    pub(super) fn push_run(&mut self, mut part: Part, count: u32, times_ms: &[i64]) -> Part {
+        let at = part.start + count;
+        let column = &mut self.all[part.column as usize];
+        let run = &mut self.runs[column.serial as usize % RUNS];
+        if run.serial == column.serial && run.at == at && run.times_ms == times_ms {
+            return part;
+        }
+        let is_held = {
+            let mut held = column.times().skip(at as usize).zip(times_ms);
+            held.all(|(held_ms, time_ms)| held_ms == *time_ms)
+        };
+        if is_held {
+            for time_ms in &times_ms[times_ms.len().min((column.count - at) as usize)..] {
+                column.push(*time_ms);
+            }
+            // Times never change, so others who come to this place need not compare them.
+            run.remember(part.column, column.serial, at, times_ms);
+            return part;
+        }
+        for (time_ms, count) in times_ms.iter().zip(count..) {
+            part = self.push(part, count, *time_ms);
+        }
+        part
     }
 
     fn create(&mut self, first_ms: i64) -> u32 {
@@ -132,10 +204,11 @@ impl Columns {
         self.all.len() as u32 - 1
     }
 
-    /// Returns whether a part of `count` times ends where its column is full.
+    /// Returns whether a part of `count` times ends where its column is so many times full.
     #[inline]
-    pub(super) fn is_full(&self, part: Part, count: u32) -> bool {
-        self.all.get(part.column as usize).is_some_and(|column| part.start + count >= column.full)
+    pub(super) fn is_full(&self, part: Part, count: u32, times: u32) -> bool {
+        let column = self.all.get(part.column as usize);
+        column.is_some_and(|column| part.start + count >= times * column.full)
     }
 
     /// Returns the encoding of the first `count` times of a part.
@@ -304,7 +377,7 @@ pub(super) struct RestoredColumns {
 }
 
 impl Column {
-    fn times(&self) -> impl Iterator<Item = i64> {
+    fn times(&self) -> impl Iterator<Item = i64> + use<'_> {
         let (mut time_ms, mut delta) = (self.first_ms, 0i64);
         let mut rest = self.rest.as_slice();
         (0..self.count).map(move |at| {

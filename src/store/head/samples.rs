@@ -8,8 +8,15 @@ use super::columns::Part;
 use super::stream::{NONE, Stream};
 use crate::series::{Histogram, HistogramPoint, Points, SeriesId, TimeRange};
 use crate::store::chunk::{self, Chunk, Effort, Encoder};
+use crate::store::log::Run;
 use crate::store::merge::{copy_range, merge_into, range_of, remove_ranges, union};
 use crate::store::types::Exemplar;
+
+/// How often a column may be full before its series are sealed while the log is replayed.
+const REPLAYED_COLUMNS_MAX: u32 = 3;
+
+/// So many floats of a run are added before it is asked again whether the column is full.
+const RUN_MAX: usize = 64;
 
 /// How many exemplars a series keeps.
 const EXEMPLARS_MAX: usize = 64;
@@ -156,7 +163,9 @@ impl Head {
         let Some(at) = self.place_of(id) else { return };
         self.show(at);
         let samples = &self.cells[at].samples;
-        if self.columns.is_full(samples.part, u32::from(samples.open.count)) {
+        // While the log is replayed sealing waits, if it can, for the next sample after that.
+        let times = if self.restoring.is_some() { REPLAYED_COLUMNS_MAX } else { 1 };
+        if self.columns.is_full(samples.part, u32::from(samples.open.count), times) {
             self.seal(at);
         }
         let samples = &mut self.cells[at].samples;
@@ -174,6 +183,37 @@ impl Head {
             let starts_ms = &mut samples.rare_mut().starts_ms;
             starts_ms.resize(count, 0);
             starts_ms[count - 1] = start_ms;
+        }
+    }
+
+    /// As [`Head::push_float`] for floats of one series, each newer than the one before.
+    pub(in crate::store) fn push_floats(&mut self, id: SeriesId, run: Run<'_>) {
+        let Some(at) = self.place_of(id) else { return };
+        if self.cells[at].has_starts || !run.starts_ms.is_empty() {
+            for (number, time_ms) in run.times_ms.iter().enumerate() {
+                let start_ms = run.starts_ms.get(number).copied().unwrap_or(0);
+                self.push_float(id, *time_ms, run.bits[number], start_ms);
+            }
+            return;
+        }
+        self.show(at);
+        let parts = run.times_ms.chunks(RUN_MAX).zip(run.bits.chunks(RUN_MAX));
+        for (times_ms, bits) in parts {
+            let samples = &self.cells[at].samples;
+            let count = u32::from(samples.open.count);
+            if self.columns.is_full(samples.part, count, REPLAYED_COLUMNS_MAX) {
+                self.seal(at);
+            }
+            let samples = &mut self.cells[at].samples;
+            samples.part = if samples.open.count == 0 {
+                self.columns.begin_run(times_ms)
+            } else {
+                self.columns.push_run(samples.part, count, times_ms)
+            };
+            for bits in bits {
+                self.streams.push(&mut samples.open, *bits);
+            }
+            samples.newest_ms = samples.newest_ms.max(times_ms[times_ms.len() - 1]);
         }
     }
 

@@ -4,7 +4,7 @@
 //! Scalable, In-Memory Time Series Database" (VLDB 2015), section 4.1.2; only what the bits mean is
 //! taken from there, not their order. Nothing of this is ever written to disk.
 
-use crate::store::bytes::{Reader, put_u32, put_u64, put_varint};
+use crate::store::bytes::{Reader, put_u16, put_u64, put_varint};
 
 /// No block.
 pub(super) const NONE: u32 = u32::MAX;
@@ -169,24 +169,28 @@ impl Streams {
         put_varint(into, u64::from(stream.count));
         put_u64(into, stream.last_bits);
         into.extend_from_slice(&[stream.used, stream.above, stream.width]);
-        let mut blocks = 0;
-        let mut at = stream.first;
-        while at != stream.last {
-            blocks += 1;
-            at = self.blocks[at as usize].next;
+        let place = into.len();
+        put_u16(into, 0);
+        let mut full = 0u16;
+        let mut block = &self.blocks[stream.first as usize];
+        while block.next != NONE {
+            into.extend(block.words.iter().flat_map(|word| word.to_le_bytes()));
+            full += 1;
+            block = &self.blocks[block.next as usize];
         }
-        put_varint(into, blocks);
-        let mut at = stream.first;
-        loop {
-            let block = &self.blocks[at as usize];
-            let is_last = at == stream.last;
-            let words = if is_last { usize::from(stream.used).div_ceil(32) } else { 7 };
-            block.words[..words].iter().for_each(|word| put_u32(into, *word));
-            if is_last {
-                break;
-            }
-            at = block.next;
-        }
+        let words = &block.words[..usize::from(stream.used).div_ceil(32)];
+        into.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        into[place..place + 2].copy_from_slice(&full.to_le_bytes());
+    }
+
+    /// Goes from each of some blocks to the next one, where there is one; returns whether there was.
+    /// The misses of all overlap.
+    pub(super) fn step(&self, blocks: &mut Vec<u32>) -> bool {
+        blocks.retain_mut(|at| {
+            *at = self.blocks[*at as usize].next;
+            *at != NONE
+        });
+        !blocks.is_empty()
     }
 
     /// Takes over a stream that was saved.
@@ -197,7 +201,8 @@ impl Streams {
         let fits = (1..=BLOCK_BITS).contains(&u32::from(used))
             && above < 32
             && u32::from(above) + u32::from(width) <= 64;
-        let full = fits.then(|| reader.count(7 * 4))??;
+        fits.then_some(())?;
+        let full = usize::from(reader.u16()?);
         let words = reader.take(4 * (7 * full + usize::from(used).div_ceil(32)))?;
         let mut stream = Stream { first: NONE, last: NONE, last_bits, count, used, above, width };
         for words in words.chunks(7 * 4) {

@@ -1,4 +1,5 @@
-use super::transaction::{FloatRow, NamedSeries, Number, add_to_check};
+use super::floats::Floats;
+use super::transaction::{NamedSeries, add_to_check};
 
 /// A damaged record must not ask for endless numbers: records between may have named this many.
 const NUMBER_GAP_MAX: usize = 1 << 22;
@@ -8,8 +9,8 @@ const NUMBER_GAP_MAX: usize = 1 << 22;
 pub(super) struct Differences {
     /// The newest value of each series, by its number.
     bases: Vec<u64>,
-    /// The bases that the present section has moved, as they were.
-    undo: Vec<(Number, u64)>,
+    /// The bases that the present section has moved, as they were, row by row.
+    undo: Vec<u64>,
     /// Samples that are differences to others which cannot be read.
     pub(super) baseless: u64,
 }
@@ -30,23 +31,23 @@ impl Differences {
 
     /// Makes values of differences. Where the check says that they are not the right ones, because
     /// a record before was lost, there are no rows left.
-    pub(super) fn undo(&mut self, rows: &mut Vec<FloatRow>, check: u32) {
+    pub(super) fn undo(&mut self, floats: &mut Floats, check: u32) {
         self.undo.clear();
         let mut found = 0;
-        for row in &mut *rows {
-            let Some(base) = self.bases.get_mut(row.series as usize) else { break };
-            self.undo.push((row.series, *base));
-            row.bits ^= *base;
-            *base = row.bits;
-            found = add_to_check(found, row.bits);
+        for (series, bits) in floats.series.iter().zip(&mut floats.bits) {
+            let Some(base) = self.bases.get_mut(*series as usize) else { break };
+            self.undo.push(*base);
+            *bits ^= *base;
+            *base = *bits;
+            found = add_to_check(found, *bits);
         }
-        if found == check && self.undo.len() == rows.len() {
+        if found == check && self.undo.len() == floats.len() {
             return;
         }
-        for (number, base) in self.undo.drain(..).rev() {
-            self.bases[number as usize] = base;
+        for (number, base) in floats.series.iter().zip(self.undo.drain(..)).rev() {
+            self.bases[*number as usize] = base;
         }
-        self.baseless += rows.len() as u64;
-        rows.clear();
+        self.baseless += floats.len() as u64;
+        *floats = Floats::default();
     }
 }

@@ -10,6 +10,8 @@
 
 mod checkpoint;
 mod differences;
+mod floats;
+mod gather;
 mod held;
 mod record;
 mod replay;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use checkpoint::CheckpointWriter;
+pub(super) use gather::Run;
 pub(super) use held::{HeldSeries, SavedTail};
 pub(super) use replay::{Origin, read_segment, replay, segments};
 pub(super) use transaction::{
@@ -407,6 +410,7 @@ fn read_header(bytes: &[u8], magic: [u8; 4]) -> Option<Header> {
 /// Reads arbitrary bytes as records and as the payload of one, for `doors`.
 pub(super) fn read_arbitrary(bytes: &[u8], visit: &mut dyn FnMut(Section)) {
     let mut differences = differences::Differences::default();
+    let mut gather = gather::Gather::new(visit);
     let mut visit = |mut section| {
         match &mut section {
             Section::Series(named) => differences.name(named),
@@ -414,7 +418,7 @@ pub(super) fn read_arbitrary(bytes: &[u8], visit: &mut dyn FnMut(Section)) {
             Section::Held(held) => held.in_all = 0,
             _ => {}
         }
-        visit(section);
+        gather.take(section);
     };
     let _ = transaction::read_sections(bytes, &mut visit);
     for found in record::Records::new(bytes) {
@@ -422,5 +426,6 @@ pub(super) fn read_arbitrary(bytes: &[u8], visit: &mut dyn FnMut(Section)) {
             let _ = transaction::read_sections(&payload, &mut visit);
         }
     }
+    gather.finish();
     let _ = read_header(bytes, MAGIC_SEGMENT);
 }

@@ -2,6 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::differences::Differences;
+use super::gather::Gather;
 use super::record::{self, Records, TRANSACTION};
 use super::transaction::{Section, read_sections};
 use super::{
@@ -28,11 +29,15 @@ pub(in crate::store) enum Origin {
     Segment(u64),
 }
 
-/// So many sections may be read ahead of the one that is visited.
-const AHEAD_MAX: usize = 64;
+/// Sections are handed from thread to thread so many at a time, those of sorted floats alone, which
+/// are large.
+const BATCH: usize = 32;
+
+/// So many batches may be read ahead of the one that is visited.
+const AHEAD_MAX: usize = 2;
 
 /// Reads checkpoint and segments in the order they were written and hands each section to `visit`,
-/// with where it is from. What cannot be read is reported, and
+/// with where it is from, the floats that came in order sorted by series. What cannot be read is reported, and
 /// passed over. Reading goes on in a thread of its own while sections are visited.
 pub(in crate::store) fn replay(
     disk: &dyn Disk,
@@ -42,10 +47,24 @@ pub(in crate::store) fn replay(
     let (sender, receiver) = crossbeam::channel::bounded(AHEAD_MAX);
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || {
+            let mut batch = Vec::new();
             // Nobody stops listening before this has ended.
-            read_all(disk, dir, &mut |origin, section| drop(sender.send((origin, section))))
+            let send = |batch: &mut Vec<_>| drop(sender.send(std::mem::take(batch)));
+            let replayed = read_all(disk, dir, &mut |origin, section| {
+                let is_large = matches!(section, Section::Sorted(_));
+                batch.push((origin, section));
+                if is_large || batch.len() >= BATCH {
+                    send(&mut batch);
+                }
+            });
+            send(&mut batch);
+            replayed
         });
-        receiver.iter().for_each(|(origin, section)| visit(origin, section));
+        for batch in receiver {
+            for (origin, section) in batch {
+                visit(origin, section);
+            }
+        }
         reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -192,6 +211,8 @@ impl File {
         if found_len < limit {
             report(found_len, "the file is shorter than it was when the next one was begun");
         }
+        let mut visit = |section| visit(self.origin, section);
+        let mut gather = Gather::new(&mut visit);
         for found in Records::new(bytes) {
             match found {
                 record::Found::Record { offset, kind: TRANSACTION, payload } => {
@@ -204,7 +225,7 @@ impl File {
                             _ => {}
                         }
                         *newest_ms = section.newest_ms().max(*newest_ms);
-                        visit(self.origin, section);
+                        gather.take(section);
                     };
                     if read_sections(&payload, &mut visit).is_none() {
                         report(offset, "the record makes no sense; the rest of it is passed over");
@@ -221,6 +242,7 @@ impl File {
                         offset,
                         &format!("{what}: a write that was not acknowledged; the log ends here"),
                     );
+                    gather.finish();
                     return offset as u64;
                 }
                 record::Found::Tail { offset, what } => {
@@ -228,6 +250,7 @@ impl File {
                 }
             }
         }
+        gather.finish();
         bytes.len() as u64
     }
 }

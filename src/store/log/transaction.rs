@@ -1,5 +1,7 @@
 use hashbrown::HashMap;
 
+use super::floats::{self, Floats};
+use super::gather::Sorted;
 use super::held::{self, HeldSeries, SavedTail};
 use crate::series::{Histogram, HistogramKind, Labels, ResetHint, Span, TimeRange};
 use crate::store::bytes::{Reader, put_signed, put_text, put_u32, put_u64, put_varint};
@@ -60,8 +62,10 @@ pub(in crate::store) struct NamedSeries {
 pub(in crate::store) enum Section {
     Series(NamedSeries),
     /// With the check over their values.
-    Floats(Vec<FloatRow>, u32),
-    LateFloats(Vec<FloatRow>),
+    Floats(Floats, u32),
+    /// Floats of many transactions that came in order, as replay hands them on.
+    Sorted(Sorted),
+    LateFloats(Floats),
     Histograms(Vec<HistogramRow<Histogram>>),
     LateHistograms(Vec<HistogramRow<Histogram>>),
     Exemplars(Vec<(Number, Exemplar)>),
@@ -79,8 +83,8 @@ impl Section {
     /// Returns the time of the newest sample in it; `i64::MIN` without samples.
     pub(super) fn newest_ms(&self) -> i64 {
         match self {
-            Section::Floats(rows, _) | Section::LateFloats(rows) => {
-                newest(rows.iter().map(|row| row.time_ms))
+            Section::Floats(floats, _) | Section::LateFloats(floats) => {
+                newest(floats.times_ms.iter().copied())
             }
             Section::Histograms(rows) | Section::LateHistograms(rows) => {
                 newest(rows.iter().map(|row| row.time_ms))
@@ -297,17 +301,10 @@ pub(super) fn read_sections(payload: &[u8], visit: &mut dyn FnMut(Section)) -> O
         visit(match tag {
             SERIES => Section::Series(read_series(section)?),
             FLOATS => {
-                let mut rows = read_rows(section)?;
-                read_differences(section, &mut rows)?;
-                Section::Floats(rows, section.u32()?)
+                let floats = floats::read_ordered(section)?;
+                Section::Floats(floats, section.u32()?)
             }
-            LATE_FLOATS => {
-                let mut rows = read_rows(section)?;
-                for row in &mut rows {
-                    row.bits = section.u64()?;
-                }
-                Section::LateFloats(rows)
-            }
+            LATE_FLOATS => Section::LateFloats(floats::read_late(section)?),
             HISTOGRAMS => Section::Histograms(read_histograms(section)?),
             LATE_HISTOGRAMS => Section::LateHistograms(read_histograms(section)?),
             EXEMPLARS => Section::Exemplars(read_many(section, 10, |reader| {
@@ -387,52 +384,6 @@ pub(super) fn read_many<T>(
         all.push(read(reader)?);
     }
     Some(all)
-}
-
-/// Reads the columns of floats but for their values.
-fn read_rows(reader: &mut Reader<'_>) -> Option<Vec<FloatRow>> {
-    let count = reader.count(3)?;
-    let any_start = reader.u8()? != 0;
-    let mut rows = vec![FloatRow { series: 0, time_ms: 0, bits: 0, start_ms: 0 }; count];
-    let mut before = 0i64;
-    for row in &mut rows {
-        before = before.wrapping_add(reader.signed()?);
-        row.series = Number::try_from(before).ok()?;
-    }
-    let mut before = 0i64;
-    for row in &mut rows {
-        before = before.wrapping_add(reader.signed()?);
-        row.time_ms = before;
-    }
-    if any_start {
-        for row in &mut rows {
-            row.start_ms = reader.signed()?;
-        }
-    }
-    Some(rows)
-}
-
-fn read_differences(reader: &mut Reader<'_>, rows: &mut [FloatRow]) -> Option<()> {
-    let controls = reader.take(rows.len())?;
-    let mut rest = reader.take(reader.remaining().checked_sub(4)?)?;
-    for (row, control) in rows.iter_mut().zip(controls) {
-        let (above, below) = (usize::from(control >> 4), usize::from(control & 15));
-        let len = 8usize.checked_sub(above + below)?;
-        let word = if let Some(word) = rest.first_chunk::<8>() {
-            u64::from_le_bytes(*word)
-        } else {
-            let mut word = [0; 8];
-            word[..rest.len()].copy_from_slice(rest);
-            u64::from_le_bytes(word)
-        };
-        rest = rest.get(len..)?;
-        row.bits = match len {
-            0 => 0,
-            8 => word,
-            _ => (word & ((1 << (8 * len)) - 1)) << (8 * below),
-        };
-    }
-    rest.is_empty().then_some(())
 }
 
 fn put_labels(into: &mut Vec<u8>, labels: &Labels) {
