@@ -433,6 +433,16 @@ mod tests {
         }
     }
 
+    impl Series {
+        fn push_run(&mut self, columns: &mut Columns, times: &[i64]) {
+            self.part = match self.times.len() {
+                0 => columns.begin_run(times),
+                count => columns.push_run(self.part, count as u32, times),
+            };
+            self.times.extend(times);
+        }
+    }
+
     #[test]
     fn series_of_one_scrape_share_a_column_and_those_that_leave_together_too() {
         let mut columns = Columns::new();
@@ -483,7 +493,51 @@ mod tests {
         }
     }
 
+    #[test]
+    fn series_whose_times_are_replayed_one_series_after_the_other_share_a_column() {
+        let mut columns = Columns::new();
+        let mut all: Vec<_> =
+            (0..50).map(|_| Series { part: Part::NONE, times: Vec::new() }).collect();
+        for times in [vec![10, 20, 31], vec![40], vec![50, 60, 70, 81]] {
+            for series in &mut all {
+                series.push_run(&mut columns, &times);
+            }
+        }
+        assert_eq!(columns.all.len(), 1);
+    }
+
     proptest! {
+        #[test]
+        fn times_come_back_that_are_replayed_in_runs(
+            rounds in proptest::collection::vec(
+                (proptest::collection::vec(1i64..20_000, 1..12), any::<u8>(), 0usize..3), 1..40),
+        ) {
+            let mut columns = Columns::new();
+            let mut all: Vec<_> =
+                (0..8).map(|_| Series { part: Part::NONE, times: Vec::new() }).collect();
+            let mut time_ms = -5_000;
+            for (ahead, present, missed) in rounds {
+                let times: Vec<_> = ahead.iter().map(|ahead| (time_ms += ahead, time_ms).1).collect();
+                for (n, series) in all.iter_mut().enumerate() {
+                    let times = if n % 3 == 2 { &times[missed.min(times.len())..] } else { &times };
+                    if present >> n & 1 == 1 && !times.is_empty() {
+                        series.push_run(&mut columns, times);
+                    }
+                    if series.times.len() >= 60 {
+                        columns.release(series.part.column);
+                        series.times.clear();
+                    }
+                }
+            }
+            for series in all.iter().filter(|series| !series.times.is_empty()) {
+                let mut found = Vec::new();
+                columns.read(series.part, series.times.len() as u32, &mut found);
+                prop_assert_eq!(&found, &series.times);
+                columns.release(series.part.column);
+            }
+            prop_assert_eq!(columns.free.len(), columns.all.len());
+        }
+
         #[test]
         fn times_come_back_whoever_misses_samples_and_columns_are_given_back(
             rounds in proptest::collection::vec((1i64..20_000, any::<u8>()), 1..300),

@@ -187,11 +187,20 @@ impl Head {
         self.id_at(slot as usize)
     }
 
+    /// Brings where the table has some label sets, or would have them, near the processor, all side by
+    /// side.
+    pub(super) fn warm_table<'a>(&self, sets: impl Iterator<Item = &'a [PairId]>) {
+        for set in sets {
+            std::hint::black_box(self.table.find(self.hasher.hash_one(set), |_| false));
+        }
+    }
+
     /// Makes room for so many more series.
     pub(super) fn reserve(&mut self, count: usize) {
         let (cells, sets, hasher) = (&self.cells, &self.sets, &self.hasher);
         self.table.reserve(count, |slot| hasher.hash_one(sets.get(cells[*slot as usize].set)));
         self.cells.reserve_exact(count);
+        self.sets.reserve(count);
     }
 
     /// Forgets a series; its id is never given out again.

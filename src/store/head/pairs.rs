@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{HashMap, HashTable};
 use roaring::RoaringBitmap;
 
@@ -71,30 +72,30 @@ impl Pairs {
 
     /// Returns the number of a pair, and gives it one if need be.
     pub(super) fn intern(&mut self, name: &str, value: &str) -> PairId {
-        if let Some(found) = self.find(name, value) {
-            return found;
-        }
         let number = self.name_numbers.get(name).copied().unwrap_or_else(|| {
             let number = self.names.len() as u32;
             self.names.push(Name { text: name.into(), pairs: RoaringBitmap::new() });
             self.name_numbers.insert(name.into(), number);
             number
         });
-        let pair = Pair { name: number, users: 0, value: value.into(), posting: Posting::None };
-        let id = if let Some(free) = self.free.pop() {
-            self.entries[free as usize] = pair;
-            free
-        } else {
-            self.entries.push(pair);
-            self.entries.len() as PairId - 1
-        };
-        self.names[number as usize].pairs.insert(id);
-        let hash = self.hasher.hash_one((number, value));
         let (pairs, hasher) = (&self.entries, &self.hasher);
-        self.table.insert_unique(hash, id, |id| {
-            let pair = &pairs[*id as usize];
-            hasher.hash_one((pair.name, &*pair.value))
-        });
+        let key = |id: &PairId| (pairs[*id as usize].name, &*pairs[*id as usize].value);
+        let hash = hasher.hash_one((number, value));
+        let entry =
+            self.table.entry(hash, |id| key(id) == (number, value), |id| hasher.hash_one(key(id)));
+        let vacant = match entry {
+            Entry::Occupied(found) => return *found.get(),
+            Entry::Vacant(vacant) => vacant,
+        };
+        let id = self.free.pop().unwrap_or(self.entries.len() as PairId);
+        vacant.insert(id);
+        let pair = Pair { name: number, users: 0, value: value.into(), posting: Posting::None };
+        if id as usize == self.entries.len() {
+            self.entries.push(pair);
+        } else {
+            self.entries[id as usize] = pair;
+        }
+        self.names[number as usize].pairs.insert(id);
         id
     }
 
@@ -146,26 +147,36 @@ impl Pairs {
     }
 
     /// As [`Pairs::index`] for many series, by ascending slot, none of which is in the index.
-    pub(super) fn index_all<'a>(&mut self, series: impl Iterator<Item = (Slot, &'a [PairId])>) {
-        let mut slots = Vec::new();
-        let mut of_pairs: Vec<Vec<Slot>> = vec![Vec::new(); self.entries.len()];
-        for (slot, ids) in series {
-            slots.push(slot);
+    pub(super) fn index_all<'a>(
+        &mut self,
+        series: impl Iterator<Item = (Slot, &'a [PairId])> + Clone,
+    ) {
+        // The slots of all pairs in one array, and where those of each begin in it.
+        let mut begin = vec![0usize; self.entries.len() + 1];
+        for (_, ids) in series.clone() {
             for id in ids {
-                of_pairs[*id as usize].push(slot);
+                begin[*id as usize + 1] += 1;
             }
         }
-        let bitmap = |slots: Vec<Slot>| {
-            RoaringBitmap::from_sorted_iter(slots).expect("they come by ascending slot")
-        };
-        for (pair, slots) in self.entries.iter_mut().zip(of_pairs) {
-            match slots[..] {
-                [] => {}
-                [one] => pair.posting = Posting::One(one),
-                _ => pair.posting = Posting::Many(bitmap(slots)),
+        for pair in 1..begin.len() {
+            begin[pair] += begin[pair - 1];
+        }
+        let mut next = begin.clone();
+        let mut slots: Vec<Slot> = vec![0; begin[begin.len() - 1]];
+        for (slot, ids) in series.clone() {
+            for id in ids {
+                slots[next[*id as usize]] = slot;
+                next[*id as usize] += 1;
             }
         }
-        self.all |= bitmap(slots);
+        drop(next);
+        let half = self.entries.len() / 2;
+        let (first, second) = self.entries.split_at_mut(half);
+        std::thread::scope(|scope| {
+            scope.spawn(|| Pair::set_postings(first, &begin, &slots));
+            Pair::set_postings(second, &begin[half..], &slots);
+        });
+        self.all |= bitmap(series.map(|(slot, _)| slot));
     }
 
     /// Iterates over the names that some series has.
@@ -192,6 +203,23 @@ impl Pairs {
     fn is_seen(&self, name: &Name) -> bool {
         name.pairs.iter().any(|id| self.entries[id as usize].posting.len() > 0)
     }
+}
+
+impl Pair {
+    /// Gives pairs their series: those of the first begin at the first place of `begin`, and so on.
+    fn set_postings(pairs: &mut [Pair], begin: &[usize], slots: &[Slot]) {
+        for (pair, place) in pairs.iter_mut().zip(begin.windows(2)) {
+            match slots[place[0]..place[1]] {
+                [] => {}
+                [one] => pair.posting = Posting::One(one),
+                ref many => pair.posting = Posting::Many(bitmap(many.iter().copied())),
+            }
+        }
+    }
+}
+
+fn bitmap(slots: impl Iterator<Item = Slot>) -> RoaringBitmap {
+    RoaringBitmap::from_sorted_iter(slots).expect("they come by ascending slot")
 }
 
 impl Posting {

@@ -38,6 +38,7 @@ pub(in crate::store) struct Saver {
     pub(in crate::store) newest_ms: i64,
     /// What [`Head::restore`] takes.
     pub(in crate::store) bytes: Vec<u8>,
+    labels: Vec<u8>,
     rows: Vec<u8>,
     columns: Shared<u32>,
     /// By their addresses.
@@ -82,6 +83,7 @@ impl Saver {
         self.pairs.drain(..).for_each(|pair| self.places[pair as usize] = 0);
         self.series.clear();
         (self.samples, self.newest_ms) = (0, i64::MIN);
+        self.labels.clear();
         self.rows.clear();
         self.columns.clear();
         self.times.clear();
@@ -98,6 +100,7 @@ impl Saver {
         self.bytes.extend_from_slice(&self.columns.bytes);
         put_varint(&mut self.bytes, self.times.places.len() as u64);
         self.bytes.extend_from_slice(&self.times.bytes);
+        self.bytes.extend_from_slice(&self.labels);
         self.bytes.extend_from_slice(&self.rows);
     }
 
@@ -123,12 +126,12 @@ impl Saver {
     fn save_one(&mut self, head: &Head, at: usize) {
         let cell = &head.cells[at];
         let pairs = head.sets.get(cell.set);
-        put_varint(&mut self.rows, pairs.len() as u64);
+        put_varint(&mut self.labels, pairs.len() as u64);
         self.before.resize(pairs.len().max(self.before.len()), 0);
         for (number, pair) in pairs.iter().enumerate() {
             let place = self.place_of(*pair);
             let before = std::mem::replace(&mut self.before[number], place);
-            put_signed(&mut self.rows, i64::from(place) - i64::from(before));
+            put_signed(&mut self.labels, i64::from(place) - i64::from(before));
         }
         let samples = &cell.samples;
         self.samples += samples.sample_count();
@@ -227,7 +230,9 @@ pub(super) struct Restorer {
     /// The columns and the times that the present bytes have named.
     present: (Vec<u32>, Vec<Arc<Times>>),
     before: Vec<u32>,
+    /// The label pairs of the present series, one after the other, and where those of each end.
     ids: Vec<PairId>,
+    ends: Vec<usize>,
     /// The numbers of the label names of the last series whose names are known to be in order.
     sorted: Vec<u32>,
 }
@@ -243,9 +248,15 @@ impl Head {
     ) -> Vec<Option<SeriesId>> {
         let mut restored = Vec::new();
         let mut restorer = self.restoring.take().unwrap_or_default();
+        // Another thread has read them, so they are near another processor; brought here all at once.
+        let seen = bytes.iter().step_by(64).fold(0, |seen, byte| seen ^ byte);
+        std::hint::black_box(seen);
         let mut reader = Reader::new(bytes);
-        if restorer.begin(self, &mut reader).is_some() {
-            let one = |_| self.restore_one(&mut restorer, &mut reader, pairs);
+        if restorer.begin(self, &mut reader).is_some()
+            && restorer.read_labels(&mut reader, count, pairs).is_some()
+        {
+            self.warm_table(restorer.sets());
+            let one = |number| self.restore_one(&mut restorer, number, &mut reader);
             restored.extend((0..count).map_while(one));
         }
         self.restoring = Some(restorer);
@@ -257,10 +268,9 @@ impl Head {
     fn restore_one(
         &mut self,
         restorer: &mut Restorer,
+        number: usize,
         reader: &mut Reader<'_>,
-        pairs: &[PairId],
     ) -> Option<Option<SeriesId>> {
-        restorer.read_labels(reader, pairs)?;
         let flags = reader.u8()?;
         let mut samples = Samples::EMPTY;
         if flags & OPEN != 0 {
@@ -274,8 +284,8 @@ impl Head {
             self.streams.free(samples.open.first);
             return None;
         }
-        let are_sorted = restorer.are_sorted(&self.pairs);
-        let known = are_sorted.then(|| self.find_or_create_set(&restorer.ids));
+        let known = restorer.are_sorted(number, &self.pairs);
+        let known = known.then(|| self.find_or_create_set(restorer.set(number)));
         let place = known.and_then(|id| self.place_of(id));
         let Some(at) = place.filter(|at| self.cells[*at].samples.is_empty()) else {
             self.streams.free(samples.open.first);
@@ -359,30 +369,50 @@ impl Restorer {
             let times = self.times.get_or_insert(Arc::new(times));
             self.present.1.push(Arc::clone(times));
         }
-        self.before.clear();
         Some(())
     }
 
-    /// Reads the labels of the next series into `ids`.
-    fn read_labels(&mut self, reader: &mut Reader<'_>, pairs: &[PairId]) -> Option<()> {
-        let count = reader.count(1)?;
-        self.before.resize(count.max(self.before.len()), 0);
+    /// Reads the labels of all series.
+    fn read_labels(
+        &mut self,
+        reader: &mut Reader<'_>,
+        count: usize,
+        pairs: &[PairId],
+    ) -> Option<()> {
+        self.before.clear();
         self.ids.clear();
-        for before in &mut self.before[..count] {
-            *before = u32::try_from(i64::from(*before).checked_add(reader.signed()?)?).ok()?;
-            self.ids.push(*pairs.get(*before as usize)?);
+        self.ends.clear();
+        for _ in 0..count {
+            let count = reader.count(1)?;
+            self.before.resize(count.max(self.before.len()), 0);
+            for before in &mut self.before[..count] {
+                *before = u32::try_from(i64::from(*before).checked_add(reader.signed()?)?).ok()?;
+                self.ids.push(*pairs.get(*before as usize)?);
+            }
+            self.ends.push(self.ids.len());
         }
         Some(())
     }
 
-    /// Returns whether the labels that were read are sorted by name, as they were when saved.
-    fn are_sorted(&mut self, pairs: &Pairs) -> bool {
-        let names = self.ids.iter().map(|id| pairs.name_number(*id));
+    /// Returns the label pairs of a series that was read.
+    fn set(&self, number: usize) -> &[PairId] {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.ids[start..self.ends[number]]
+    }
+
+    fn sets(&self) -> impl Iterator<Item = &[PairId]> {
+        (0..self.ends.len()).map(|number| self.set(number))
+    }
+
+    /// Returns whether the labels of a series are sorted by name, as they were when saved.
+    fn are_sorted(&mut self, number: usize, pairs: &Pairs) -> bool {
+        let set = self.set(number);
+        let names = set.iter().map(|id| pairs.name_number(*id));
         if names.clone().eq(self.sorted.iter().copied()) {
             return true;
         }
+        let are_sorted = set.is_sorted_by(|a, b| pairs.text(*a).0 < pairs.text(*b).0);
         self.sorted = names.collect();
-        let are_sorted = self.ids.is_sorted_by(|a, b| pairs.text(*a).0 < pairs.text(*b).0);
         if !are_sorted {
             self.sorted.clear();
         }

@@ -33,6 +33,11 @@ impl Sets {
         Set { at, len }
     }
 
+    /// Makes room for so many more sets of a usual length.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.ids.reserve(count * 8);
+    }
+
     pub(super) fn get(&self, set: Set) -> &[PairId] {
         &self.ids[set.at as usize..][..set.len as usize]
     }

@@ -85,6 +85,41 @@ impl TransactionWriter {
     }
 }
 
+/// Label pairs, their texts one after the other.
+#[derive(Debug, Default)]
+pub(in crate::store) struct PairTexts {
+    text: String,
+    /// Where the name and the value of each pair end.
+    ends: Vec<(u32, u32)>,
+}
+
+impl PairTexts {
+    /// Iterates over the names and the values.
+    pub(in crate::store) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut start = 0;
+        self.ends.iter().map(move |(name_end, value_end)| {
+            let (name_end, value_end) = (*name_end as usize, *value_end as usize);
+            let pair = (&self.text[start..name_end], &self.text[name_end..value_end]);
+            start = value_end;
+            pair
+        })
+    }
+}
+
+pub(super) fn read_pairs(section: &mut Reader<'_>) -> Option<PairTexts> {
+    let mut pairs = PairTexts::default();
+    pairs.text.reserve(section.remaining());
+    for _ in 0..section.count(2)? {
+        pairs.text.push_str(section.text()?);
+        let name_end = u32::try_from(pairs.text.len()).ok()?;
+        pairs.text.push_str(section.text()?);
+        let value_end = u32::try_from(pairs.text.len()).ok()?;
+        (name_end < value_end).then_some(())?;
+        pairs.ends.push((name_end, value_end));
+    }
+    Some(pairs)
+}
+
 pub(super) fn read_held(section: &mut Reader<'_>) -> Option<HeldSeries<Vec<u8>>> {
     let count = section.count(1)?;
     let first = read_number(section)?;

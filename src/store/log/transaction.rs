@@ -2,7 +2,7 @@ use hashbrown::HashMap;
 
 use super::floats::{self, Floats};
 use super::gather::Sorted;
-use super::held::{self, HeldSeries, SavedTail};
+use super::held::{self, HeldSeries, PairTexts, SavedTail};
 use crate::series::{Histogram, HistogramKind, Labels, ResetHint, Span, TimeRange};
 use crate::store::bytes::{Reader, put_signed, put_text, put_u32, put_u64, put_varint};
 use crate::store::types::{Exemplar, MetricMetadata, MetricType};
@@ -73,7 +73,7 @@ pub(in crate::store) enum Section {
     /// What was deleted of series, of all that came before.
     Deleted(Vec<(Number, TimeRange)>),
     /// The label pairs of the series that are held next.
-    Pairs(Vec<(String, String)>),
+    Pairs(PairTexts),
     Held(HeldSeries<Vec<u8>>),
     /// What the newest samples of series are; the first is of the series with the number given.
     Tails(Number, Vec<SavedTail>),
@@ -323,7 +323,7 @@ pub(super) fn read_sections(payload: &[u8], visit: &mut dyn FnMut(Section)) -> O
                 let series = read_number(reader)?;
                 Some((series, TimeRange::new(reader.signed()?, reader.signed()?)))
             })?),
-            PAIRS => Section::Pairs(read_pairs(section)?),
+            PAIRS => Section::Pairs(held::read_pairs(section)?),
             HELD => Section::Held(held::read_held(section)?),
             TAILS => {
                 let (first, tails) = held::read_tails(section)?;
