@@ -67,7 +67,7 @@ impl Receiver {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteAnswer {
     /// The HTTP status: 204, or 4xx for what will never be stored, or 5xx for what may be sent
-    /// again, of which nothing was stored.
+    /// again.
     pub status: u16,
     /// The reason in plain text, a line for each error; empty with 204.
     pub body: String,

@@ -160,9 +160,10 @@ impl<'a> Transaction<'a> {
         self.batch.metadata.push((metric.to_owned(), metadata));
     }
 
-    /// Judges every sample, writes the accepted ones to the log and makes them visible. After an
-    /// error nothing was stored, and the same may be sent again; after `Ok` the refused ones will
-    /// never be taken.
+    /// Judges every sample, writes the accepted ones to the log and makes them visible; with
+    /// [`WalSync::Ack`](super::WalSync::Ack) it then waits until they are synced. After an error the
+    /// same may be sent again, and nothing of it was stored but after [`AppendError::Sync`]; after
+    /// `Ok` the refused ones will never be taken.
     pub fn commit(mut self) -> Result<Committed, AppendError> {
         self.spellings = None;
         let committed = self.store.commit(self.batch);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::head::{Saver, Slot};
 use super::judge::{Tail, TailKind};
-use super::log::{CheckpointWriter, HeldSeries, SavedTail, TransactionWriter};
+use super::log::{CheckpointWriter, HeldSeries, SYNC, SavedTail, TransactionWriter};
 use super::maintain::Upkeep;
 use super::{Inner, MaintainError};
 use crate::series::SeriesId;
@@ -26,10 +26,13 @@ const METADATA_ROWS: usize = 1024;
 impl Inner {
     /// Writes a checkpoint if the log has grown enough, or if a block was cut since the last one.
     pub(super) fn checkpoint_if_due(&self, upkeep: &mut Upkeep) -> Result<(), MaintainError> {
-        let (log_bytes, checkpoint_bytes) = {
-            let writer = self.writer.lock();
-            (writer.log.bytes_to_replay(), writer.log.checkpoint_bytes())
+        let (log_bytes, checkpoint_bytes, has_losses) = {
+            let log = &self.writer.lock().log;
+            (log.bytes_to_replay(), log.checkpoint_bytes(), log.has_losses())
         };
+        if has_losses {
+            return self.checkpoint(upkeep);
+        }
         // A large checkpoint is not written anew for little.
         let has_grown = log_bytes >= self.options.checkpoint_bytes.max(checkpoint_bytes / 2);
         let is_due = has_grown || upkeep.has_cut;
@@ -50,7 +53,8 @@ impl Inner {
         }
         let (dir, file) = {
             let writer = self.writer.lock();
-            if writer.log.bytes_to_replay() == 0 && !upkeep.has_cut {
+            let is_new = writer.log.bytes_to_replay() > 0 || writer.log.has_losses();
+            if !is_new && !upkeep.has_cut {
                 return Ok(());
             }
             (writer.log.dir().to_owned(), writer.log.current_file())
@@ -63,13 +67,13 @@ impl Inner {
         if let Some(file) = file {
             let synced = file.sync();
             synced
-                .inspect_err(|error| self.writer.lock().log.fail("sync", error))
+                .inspect_err(|error| self.writer.lock().log.fail(SYNC, error))
                 .map_err(io("sync the log"))?;
         }
-        let number = {
-            let mut writer = self.writer.lock();
-            writer.log.rotate().map_err(io("begin a log segment"))?;
-            writer.log.current_number()
+        let (number, losses) = {
+            let log = &mut self.writer.lock().log;
+            log.rotate().map_err(io("begin a log segment"))?;
+            (log.current_number(), log.losses())
         };
         let disk = &**self.blocks.disk();
         let mut file = CheckpointWriter::begin(disk, &dir, number, self.clock.now_ms())
@@ -83,7 +87,7 @@ impl Inner {
             }
         };
         upkeep.has_cut = false;
-        let replaced = self.writer.lock().log.replace_before(number, len_bytes);
+        let replaced = self.writer.lock().log.replace_before(number, len_bytes, losses);
         for path in &replaced {
             disk.remove_file(path).map_err(io("remove a log segment"))?;
         }

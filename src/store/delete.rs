@@ -1,6 +1,6 @@
 //! Deleting samples: from the head at once, from blocks by tombstones that the next rewrite obeys.
 
-use super::log::Number;
+use super::log::{Number, Ticket};
 use super::maintain::Upkeep;
 use super::postings::matching;
 use super::{Inner, MaintainError};
@@ -49,12 +49,16 @@ impl Inner {
             slots.into_iter().filter_map(|slot| head.in_slot(slot)).collect()
         };
         for batch in found.chunks(BATCH) {
-            let mut writer = self.writer.lock();
-            writer.log_deletion(&self.head, batch, range)?;
-            let mut head = self.head.write();
-            for id in batch {
-                head.delete(*id, range);
-            }
+            let ticket = {
+                let mut writer = self.writer.lock();
+                let ticket = writer.log_deletion(&self.head, batch, range)?;
+                let mut head = self.head.write();
+                for id in batch {
+                    head.delete(*id, range);
+                }
+                ticket
+            };
+            self.wait(ticket)?;
         }
         Ok(())
     }
@@ -67,7 +71,7 @@ impl super::writer::Writer {
         head: &parking_lot::RwLock<super::head::Head>,
         series: &[SeriesId],
         range: TimeRange,
-    ) -> Result<(), MaintainError> {
+    ) -> Result<Option<Ticket>, MaintainError> {
         if self.closed {
             return Err(MaintainError::Append(super::AppendError::Closed));
         }
@@ -84,10 +88,9 @@ impl super::writer::Writer {
         self.record.series(first, named, |pair| head.index().text(pair));
         self.record.deleted(numbers.into_iter(), range);
         drop(head);
-        if let Err(error) = self.log.append(self.record.payload()) {
+        self.log.append(self.record.payload()).map_err(|error| {
             self.roll_back();
-            return Err(error.into());
-        }
-        Ok(())
+            error.into()
+        })
     }
 }

@@ -52,7 +52,8 @@ pub enum OpenError {
     },
 }
 
-/// Why a transaction was not stored. Nothing of it is visible, and it may be sent again.
+/// Why a transaction was not stored. Nothing of it is visible, but after [`AppendError::Sync`], and
+/// it may be sent again.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// The log cannot be written. The store keeps trying to open a new segment.
@@ -61,6 +62,17 @@ pub enum AppendError {
     )]
     Log {
         /// The segment.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The log was written and cannot be synced, as `wal.sync=ack` asks. A checkpoint is tried until it
+    /// makes that good.
+    #[error(
+        "{path}: cannot sync the log: what was sent is kept, but not safe from a power cut ({source}); repair the disk, no restart is needed"
+    )]
+    Sync {
+        /// The directory of the log.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,

@@ -6,7 +6,7 @@ use super::appender::{Batch, Row};
 use super::forget::Forgotten;
 use super::head::Stored;
 use super::judge::{Bounds, FUTURE_MAX_MS, JudgeOptions, Tail, TailKind, Tails, Verdict};
-use super::log::{FloatRow, HistogramRow, Log, Number, TransactionWriter, add_to_check};
+use super::log::{FloatRow, HistogramRow, Log, Number, Ticket, TransactionWriter, add_to_check};
 use super::types::{Committed, Exemplar, Refused, RefusedKind, RefusedReason};
 use super::{AppendError, Inner};
 use crate::series::{HistogramPoint, Labels, SeriesId};
@@ -119,6 +119,20 @@ impl Writer {
 impl Inner {
     /// Stores a batch or, after an error, nothing of it.
     pub(super) fn commit(&self, batch: &mut Batch) -> Result<Committed, AppendError> {
+        let (committed, ticket) = self.write(batch)?;
+        self.wait(ticket)?;
+        Ok(committed)
+    }
+
+    /// Waits until a record is as safe as the options say.
+    pub(super) fn wait(&self, ticket: Option<Ticket>) -> Result<(), AppendError> {
+        let Some(ticket) = ticket else { return Ok(()) };
+        ticket
+            .wait()
+            .map_err(|source| AppendError::Sync { path: self.options.dir.join("wal"), source })
+    }
+
+    fn write(&self, batch: &mut Batch) -> Result<(Committed, Option<Ticket>), AppendError> {
         let mut writer = self.writer.lock();
         if writer.closed {
             return Err(AppendError::Closed);
@@ -130,13 +144,16 @@ impl Inner {
         let mut committed = Committed::default();
         self.judge(&mut writer, batch, now_ms, &mut committed);
         self.judge_exemplars(batch, now_ms, &mut committed);
-        if let Err(error) = self.log(&mut writer, batch) {
-            writer.roll_back();
-            return Err(error);
-        }
+        let ticket = match self.log(&mut writer, batch) {
+            Ok(ticket) => ticket,
+            Err(error) => {
+                writer.roll_back();
+                return Err(error);
+            }
+        };
         self.publish(&mut writer, batch);
         self.count(&writer, &committed);
-        Ok(committed)
+        Ok((committed, ticket))
     }
 
     /// Creates anew the series that were forgotten between the start of the transaction and here.
@@ -255,7 +272,7 @@ impl Inner {
     }
 
     /// Writes what was judged to the log, as one record.
-    fn log(&self, writer: &mut Writer, batch: &mut Batch) -> Result<(), AppendError> {
+    fn log(&self, writer: &mut Writer, batch: &mut Batch) -> Result<Option<Ticket>, AppendError> {
         let first = writer.numbers.next - writer.named.len() as Number;
         for at in 0..writer.fates.len() {
             if writer.fates[at] == Fate::Late {
@@ -303,7 +320,8 @@ impl Inner {
         record.exemplars(exemplars.map(|(series, one)| (tails.number(*series), one)));
         record.metadata(batch.metadata.iter().map(|(metric, known)| (metric.as_str(), known)));
         if record.payload().is_empty() {
-            return Ok(());
+            // What is known already may be as new as the last record.
+            return Ok(writer.log.last_ticket());
         }
         writer.log.append(record.payload())
     }

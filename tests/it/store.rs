@@ -353,27 +353,6 @@ fn a_full_disk_refuses_loses_nothing_and_heals_by_itself() {
 }
 
 #[test]
-fn a_disk_that_cannot_sync_is_not_acknowledged_when_asked_to() {
-    let mut place = Place::new();
-    place.options.wal_sync = WalSync::Ack;
-    let store = place.open();
-    let a = labels("a", 1);
-    write(&store, &[(&a, T0, 1.0)]).unwrap();
-    place.disk.fail_after(1, Fault::Io); // the write succeeds, its sync does not
-    let error = write(&store, &[(&a, T0 + 1, 2.0)]).unwrap_err();
-    assert!(error.to_string().contains("nothing was stored"), "{error}");
-    check(&store, &[(&a, &[(T0, 1.0)])]);
-    let error = write(&store, &[(&a, T0 + 1, 3.0)]).unwrap_err();
-    assert!(matches!(error, AppendError::Refusing { .. }));
-    place.disk.heal();
-    store.maintain().unwrap();
-    write(&store, &[(&a, T0 + 1, 4.0)]).unwrap();
-    drop(store);
-    place.disk.cut_power();
-    check(&place.open(), &[(&a, &[(T0, 1.0), (T0 + 1, 4.0)])]);
-}
-
-#[test]
 fn a_second_process_is_told_what_to_do() {
     let place = Place::new();
     let store = place.open();
@@ -731,6 +710,7 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
     }
 }
 
+mod acks;
 mod checkpoints;
 mod model;
 mod upkeep;

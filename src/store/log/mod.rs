@@ -4,9 +4,8 @@
 //!
 //! Invariants: a record is written whole before its transaction is visible. After a failed write or
 //! sync the log takes nothing until a fresh segment was opened and synced; that segment's header
-//! says up to where the one before counts, so that what failed is not replayed.
-//!
-//! Absent on purpose: group commit. With `WalSync::Ack` the writer waits for the disk.
+//! says up to where the one before counts, so that what failed is not replayed. When a sync failed,
+//! the disk may not have what was written before; a checkpoint makes that good.
 
 mod checkpoint;
 mod differences;
@@ -27,6 +26,7 @@ pub(super) use checkpoint::CheckpointWriter;
 pub(super) use gather::Run;
 pub(super) use held::{HeldSeries, SavedTail};
 pub(super) use replay::{Origin, read_segment, replay, segments};
+pub(super) use sync::Ticket;
 pub(super) use transaction::{
     FloatRow, HistogramRow, NamedSeries, Number, Section, TransactionWriter, add_to_check,
     get_histogram, put_histogram,
@@ -48,6 +48,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const ROOM_AFTER: Duration = Duration::from_secs(1);
 const ROOM_BYTES: u64 = 1 << 20;
 
+/// What failed when a sync did.
+pub(super) const SYNC: &str = "sync";
+
 /// What is written, and the oldest that is read: 2 has no series in checkpoints.
 const VERSION: u16 = 3;
 const OLDEST: u16 = 2;
@@ -66,6 +69,9 @@ pub(super) struct Log {
     current: Option<Segment>,
     failure: Option<String>,
     retry_at: Duration,
+    /// How many syncs failed, and how many of these a checkpoint has made good.
+    losses: u64,
+    made_good: u64,
     /// What is on disk, oldest first, the current one included.
     segments: Vec<SegmentInfo>,
     /// The length of the checkpoint before them; 0 where there is none.
@@ -127,6 +133,8 @@ impl Log {
             current: None,
             failure: None,
             retry_at: Duration::ZERO,
+            losses: 0,
+            made_good: 0,
             segments: found.segments,
             checkpoint_bytes: found.checkpoint_bytes,
             next_number: found.next_number,
@@ -140,7 +148,7 @@ impl Log {
     /// Returns whether a record can be appended, after trying to make it so.
     pub(super) fn ensure_open(&mut self) -> Result<(), AppendError> {
         if let Some(failure) = self.syncer.take_failure() {
-            self.fail("sync", &failure);
+            self.fail(SYNC, &failure);
         }
         if self.current.is_none() && self.clock.elapsed() >= self.retry_at {
             self.retry();
@@ -149,6 +157,10 @@ impl Log {
         if self.current.is_some() && len_bytes >= SEGMENT_BYTES_MAX {
             let path = self.dir.join(segment_name(self.next_number));
             self.rotate().map_err(|source| AppendError::Log { path, source })?;
+        }
+        if self.sync == WalSync::Ack && self.has_losses() {
+            let reason = "a sync failed, and a checkpoint is to be written first".to_owned();
+            return Err(AppendError::Refusing { path: self.dir.clone(), reason });
         }
         if let Some(reason) = self.lacks_room() {
             return Err(AppendError::Refusing { path: self.dir.clone(), reason });
@@ -191,7 +203,7 @@ impl Log {
     /// Tries to open a fresh segment if the log is refusing.
     pub(super) fn retry(&mut self) {
         if let Some(failure) = self.syncer.take_failure() {
-            self.fail("sync", &failure);
+            self.fail(SYNC, &failure);
         }
         if self.current.is_some() {
             return;
@@ -208,12 +220,10 @@ impl Log {
 
     /// Ends the current segment and opens the next one. The log is refusing after an error.
     pub(super) fn rotate(&mut self) -> io::Result<()> {
-        if let Some(current) = self.current.take() {
-            if let Err(error) = current.file.sync() {
-                self.fail("sync", &error);
-                return Err(error);
-            }
-            self.syncer.forget();
+        if let Some(file) = self.current_file() {
+            file.sync().inspect_err(|error| self.fail(SYNC, error))?;
+            self.syncer.settle();
+            self.current = None;
         }
         self.open_segment().inspect_err(|error| self.fail("open a segment", error))
     }
@@ -251,31 +261,40 @@ impl Log {
         }
     }
 
-    /// Writes one record. Before it returns the record is safe from the death of the process, and
-    /// with [`WalSync::Ack`] from a power cut. After an error it will not be replayed.
-    pub(super) fn append(&mut self, payload: &[u8]) -> Result<(), AppendError> {
+    /// Writes one record. When it returns the record is safe from the death of the process; with
+    /// [`WalSync::Ack`] there is a ticket to wait with until it is safe from a power cut. After an
+    /// error it will not be replayed.
+    pub(super) fn append(&mut self, payload: &[u8]) -> Result<Option<Ticket>, AppendError> {
         let Some(current) = &self.current else {
             let reason = self.failure.clone().unwrap_or_default();
             return Err(AppendError::Refusing { path: self.dir.clone(), reason });
         };
         self.scratch.clear();
         record::put_record(&mut self.scratch, record::TRANSACTION, payload);
-        let file = &current.file;
-        let mut written = file.append(&self.scratch);
-        if written.is_ok() && self.sync == WalSync::Ack {
-            written = file.sync();
-        }
-        if let Err(source) = written {
+        if let Err(source) = current.file.append(&self.scratch) {
             let path = current.path.clone();
             self.fail("write", &source);
             return Err(AppendError::Log { path, source });
         }
-        if self.sync != WalSync::Ack {
-            self.syncer.note(file);
-        }
+        let ticket = self.syncer.note(&current.file);
         let segment = self.segments.last_mut().expect("the current segment is listed");
         segment.len_bytes += self.scratch.len() as u64;
-        Ok(())
+        Ok((self.sync == WalSync::Ack).then_some(ticket))
+    }
+
+    /// Returns whether the disk may lack some of what was logged.
+    pub(super) fn has_losses(&self) -> bool {
+        self.losses > self.made_good
+    }
+
+    /// Returns how many syncs failed.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// Returns the ticket of the last record, where there are tickets.
+    pub(super) fn last_ticket(&self) -> Option<Ticket> {
+        (self.sync == WalSync::Ack).then(|| self.syncer.last())
     }
 
     /// Gives up the segment that is written to.
@@ -286,8 +305,13 @@ impl Log {
                 "The log does not take writes; trying again until it does."
             );
         }
-        self.syncer.forget();
-        self.current = None;
+        // What was written before is good as long as it can be synced.
+        match self.current.take() {
+            Some(current) if doing != SYNC && current.file.sync().is_ok() => self.syncer.settle(),
+            Some(_) => self.losses += 1,
+            None => {}
+        }
+        self.syncer.give_up();
         self.failure = Some(format!("cannot {doing}: {error}"));
         self.retry_at = self.clock.elapsed() + RETRY_AFTER;
     }
@@ -336,10 +360,16 @@ impl Log {
         Ok(sealed.map(|name| self.dir.join(name)).collect())
     }
 
-    /// Says that a checkpoint stands for the segments before `number`, and returns their files, to be
-    /// removed; one that stays is removed on opening.
-    pub(super) fn replace_before(&mut self, number: u64, checkpoint_bytes: u64) -> Vec<PathBuf> {
+    /// Says that a checkpoint stands for the segments before `number`, and makes good so many losses.
+    /// Returns the files of these segments, to be removed; one that stays is removed on opening.
+    pub(super) fn replace_before(
+        &mut self,
+        number: u64,
+        checkpoint_bytes: u64,
+        losses: u64,
+    ) -> Vec<PathBuf> {
         self.checkpoint_bytes = checkpoint_bytes;
+        self.made_good = losses;
         let count = self.segments.partition_point(|segment| segment.number < number);
         let replaced = self.segments.drain(..count);
         replaced.map(|segment| self.dir.join(segment_name(segment.number))).collect()
