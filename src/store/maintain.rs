@@ -14,9 +14,11 @@ use super::block::{Block, BlockError, BlockWriter, Covers, Origin};
 use super::blocks::BlockList;
 use super::chunk::{Effort, Encoder};
 use super::compact::CHUNK_COUNT_MAX;
+use super::head::Head;
+use super::order::sorted_series;
 use super::{Inner, MaintainError};
 use crate::env::Disk;
-use crate::series::{Labels, Points, SeriesId, TimeRange};
+use crate::series::{Points, SeriesId, TimeRange};
 
 /// Open histograms are compressed from so many on.
 const SEAL_HISTOGRAMS_MIN: usize = 120;
@@ -227,22 +229,18 @@ impl Inner {
         end_ms: i64,
         effort: Effort,
     ) -> Result<HashMap<SeriesId, [Vec<i64>; 2]>, MaintainError> {
-        let mut series: Vec<(Labels, SeriesId)> = {
-            let head = self.head.read();
-            let is_old = |id: &SeriesId| head.range(*id).is_some_and(|held| held.start_ms < end_ms);
-            head.iter().filter(is_old).filter_map(|id| Some((head.labels(id)?, id))).collect()
-        };
-        series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let is_old = |head: &Head, id| head.range(id).is_some_and(|held| held.start_ms < end_ms);
         let before = TimeRange::new(i64::MIN, end_ms - 1);
         let mut late = HashMap::new();
         let mut encoder = Encoder::new(effort, CHUNK_COUNT_MAX);
         let mut points = Points::default();
-        for (labels, id) in series {
+        for id in sorted_series(&self.head, is_old) {
             points.clear();
-            let times = {
+            let (labels, times) = {
                 let head = self.head.read();
+                let Some(labels) = head.labels(id) else { continue };
                 head.read(id, before, &mut points);
-                head.late_before(id, end_ms)
+                (labels, head.late_before(id, end_ms))
             };
             if times.iter().any(|times| !times.is_empty()) {
                 late.insert(id, times);

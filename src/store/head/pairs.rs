@@ -106,7 +106,7 @@ impl Pairs {
     }
 
     /// Returns the number of a pair's name.
-    pub(super) fn name_number(&self, id: PairId) -> u32 {
+    pub(in crate::store) fn name_number(&self, id: PairId) -> u32 {
         self.entries[id as usize].name
     }
 
@@ -193,6 +193,16 @@ impl Pairs {
             let count = pair.posting.len();
             (count > 0).then_some((&*pair.value, count))
         })
+    }
+
+    /// Returns a number that all pairs are below.
+    pub(in crate::store) fn end(&self) -> PairId {
+        self.entries.len() as PairId
+    }
+
+    /// Iterates over all names by their numbers.
+    pub(in crate::store) fn names_by_number(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &*name.text)
     }
 
     /// Returns how many pairs there are.
