@@ -39,6 +39,9 @@ struct Name {
     pairs: RoaringBitmap,
 }
 
+/// From so many on, the pairs of all series together, an index is made by two threads.
+const TWO_THREADS_MIN: usize = 1 << 18;
+
 /// The series that have a pair. Many pairs have one, for which a bitmap would be a waste.
 enum Posting {
     None,
@@ -170,12 +173,16 @@ impl Pairs {
             }
         }
         drop(next);
-        let half = self.entries.len() / 2;
-        let (first, second) = self.entries.split_at_mut(half);
-        std::thread::scope(|scope| {
-            scope.spawn(|| Pair::set_postings(first, &begin, &slots));
-            Pair::set_postings(second, &begin[half..], &slots);
-        });
+        if slots.len() < TWO_THREADS_MIN {
+            Pair::set_postings(&mut self.entries, &begin, &slots);
+        } else {
+            let half = self.entries.len() / 2;
+            let (first, second) = self.entries.split_at_mut(half);
+            std::thread::scope(|scope| {
+                scope.spawn(|| Pair::set_postings(first, &begin, &slots));
+                Pair::set_postings(second, &begin[half..], &slots);
+            });
+        }
         self.all |= bitmap(series.map(|(slot, _)| slot));
     }
 
