@@ -18,27 +18,27 @@ use crate::series::SeriesId;
 const BATCH: Slot = 256;
 
 /// How long to wait after a failure.
-const RETRY_AFTER: Duration = Duration::from_mins(1);
+const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Metrics whose metadata goes into one record.
 const METADATA_ROWS: usize = 1024;
 
 impl Inner {
-    /// Writes a checkpoint if the log has grown enough, or if a block was cut since the last one.
+    /// Writes a checkpoint if the log has grown enough, if a block was cut since the last one, or if
+    /// a sync has failed since.
     pub(super) fn checkpoint_if_due(&self, upkeep: &mut Upkeep) -> Result<(), MaintainError> {
         let (log_bytes, checkpoint_bytes, has_losses) = {
             let log = &self.writer.lock().log;
             (log.bytes_to_replay(), log.checkpoint_bytes(), log.has_losses())
         };
-        if has_losses {
-            return self.checkpoint(upkeep);
-        }
         // A large checkpoint is not written anew for little.
         let has_grown = log_bytes >= self.options.checkpoint_bytes.max(checkpoint_bytes / 2);
-        let is_due = has_grown || upkeep.has_cut;
+        let is_due = has_losses || has_grown || upkeep.has_cut;
+        if !is_due || self.clock.elapsed() < upkeep.no_checkpoint_until {
+            return Ok(());
+        }
         // A disk that is nearly full keeps its room for the log, and for the next block.
-        let has_room = || self.has_room_for(2 * (log_bytes + checkpoint_bytes));
-        if !is_due || self.clock.elapsed() < upkeep.no_checkpoint_until || !has_room() {
+        if !has_losses && !self.has_room_for(2 * (log_bytes + checkpoint_bytes)) {
             return Ok(());
         }
         self.checkpoint(upkeep)

@@ -93,6 +93,8 @@ pub fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, OpenError> {
             Err(BlockError::Version { path, found: version }) => {
                 found.problems.push(format!("{}: written by format {version}", path.display()));
             }
+            // Merged, or a checkpoint stands for it, since the directory was listed.
+            Err(BlockError::Io { source, .. }) if is_gone(&source) => {}
             Err(BlockError::Io { path, source }) => {
                 return Err(OpenError::Io { path, doing: "read a block", source });
             }
@@ -101,16 +103,23 @@ pub fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, OpenError> {
     found.metrics = metrics.into_values().collect();
     found.metrics.sort_unstable_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     for path in segments(disk, &dir.join("wal"))? {
-        found.log.push(survey_log(disk, &path, &mut found.problems)?);
+        match survey_log(disk, &path, &mut found.problems) {
+            Err(OpenError::Io { source, .. }) if is_gone(&source) => {}
+            survey => found.log.push(survey?),
+        }
     }
     Ok(found)
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
 }
 
 /// Lists a directory; one that is missing is empty.
 fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, OpenError> {
     match disk.list(dir) {
         Ok(entries) => Ok(entries.into_iter().map(|entry| entry.name).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if is_gone(&error) => Ok(Vec::new()),
         Err(source) => Err(OpenError::Io { path: dir.to_owned(), doing: "list", source }),
     }
 }

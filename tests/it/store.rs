@@ -712,7 +712,9 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
 
 mod acks;
 mod checkpoints;
+mod hooked;
 mod model;
+mod schedules;
 mod upkeep;
 
 /// The golden files: what earlier builds wrote, this one reads, and writes the same.

@@ -1,17 +1,15 @@
 //! `wal.sync=ack`: what is acknowledged is synced, and one sync serves all that wait.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use forewarn::env::{DirEntry, DiskFile, DiskLock, FileBytes};
 
+use super::hooked::{Call, HookedDisk};
 use super::*;
 
-/// A disk that tells of appends and syncs, and whose syncs wait to be let go.
+/// Tells of appends and syncs, and has syncs wait until they are let go.
 #[derive(Clone)]
 struct Gate {
-    disk: SimDisk,
     is_closed: Arc<AtomicBool>,
     syncs: Arc<AtomicUsize>,
     appended: Sender<()>,
@@ -19,67 +17,20 @@ struct Gate {
     go: Receiver<()>,
 }
 
-struct GateFile {
-    gate: Gate,
-    file: Arc<dyn DiskFile>,
-}
-
-impl DiskFile for GateFile {
-    fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        self.file.append(bytes)?;
-        if self.gate.is_closed.load(Ordering::SeqCst) {
-            self.gate.appended.send(()).unwrap();
+impl Gate {
+    fn pass(&self, call: Call) {
+        if !self.is_closed.load(Ordering::SeqCst) {
+            return;
         }
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        if self.gate.is_closed.load(Ordering::SeqCst) {
-            self.gate.syncs.fetch_add(1, Ordering::SeqCst);
-            self.gate.syncing.send(()).unwrap();
-            self.gate.go.recv().unwrap();
+        match call {
+            Call::Appended => self.appended.send(()).unwrap(),
+            Call::Sync => {
+                self.syncs.fetch_add(1, Ordering::SeqCst);
+                self.syncing.send(()).unwrap();
+                self.go.recv().unwrap();
+            }
+            Call::Other => {}
         }
-        self.file.sync()
-    }
-}
-
-impl Disk for Gate {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = self.disk.create(path)?;
-        Ok(Arc::new(GateFile { gate: self.clone(), file }))
-    }
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.disk.create_dir_all(dir)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
-        self.disk.list(dir)
-    }
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.disk.read(path)
-    }
-    fn map(&self, path: &Path) -> io::Result<FileBytes> {
-        self.disk.map(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.disk.link(from, to)
-    }
-    fn available(&self, dir: &Path) -> io::Result<u64> {
-        self.disk.available(dir)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove_file(path)
-    }
-    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.disk.remove_dir_all(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.disk.sync_dir(dir)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
-        self.disk.lock(path)
     }
 }
 
@@ -89,16 +40,10 @@ fn those_who_wait_for_a_sync_share_the_next_one() {
     place.options.wal_sync = WalSync::Ack;
     let ((appended, appends), (syncing, syncs), (let_go, go)) =
         (bounded(64), bounded(64), bounded(64));
-    let gate = Gate {
-        disk: place.disk.clone(),
-        is_closed: Arc::default(),
-        syncs: Arc::default(),
-        appended,
-        syncing,
-        go,
-    };
-    let store =
-        Store::open(place.options.clone(), Arc::new(gate.clone()), place.clock.clone()).unwrap();
+    let gate = Gate { is_closed: Arc::default(), syncs: Arc::default(), appended, syncing, go };
+    let passed = gate.clone();
+    let disk = HookedDisk::new(&place.disk, move |_, call| passed.pass(call));
+    let store = Store::open(place.options.clone(), Arc::new(disk), place.clock.clone()).unwrap();
     gate.is_closed.store(true, Ordering::SeqCst);
     let all: Vec<_> = (0..5).map(|n| labels("m", n)).collect();
     let acknowledged = AtomicUsize::new(0);
