@@ -291,17 +291,17 @@ async fn open_store(
         Ok(opened) => opened?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
-    let status = store.status();
-    for problem in &status.recovery.problems {
+    let recovery = store.recovery();
+    for problem in &recovery.problems {
         tracing::warn!(problem, "Damage met while opening the store.");
     }
     tracing::info!(
         dir = %config.storage.dir.display(),
-        series = status.head.series,
-        blocks = status.blocks.len(),
-        log_segments = status.recovery.segments,
-        log_samples = status.recovery.samples,
-        took_ms = status.recovery.duration_ms,
+        series = recovery.series,
+        blocks = recovery.blocks,
+        log_segments = recovery.segments,
+        head_samples = recovery.samples,
+        took_ms = recovery.duration_ms,
         "Store opened.",
     );
     Ok(store)

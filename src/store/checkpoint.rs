@@ -17,8 +17,11 @@ use crate::series::SeriesId;
 /// So many series are saved under one hold of the locks.
 const BATCH: Slot = 256;
 
-/// How long to wait after a failure.
+/// How long to wait after a failure, and at most after a checkpoint.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// After a checkpoint there is none for so many times as long as it took.
+const PAUSES: u32 = 20;
 
 /// Metrics whose metadata goes into one record.
 const METADATA_ROWS: usize = 1024;
@@ -41,8 +44,12 @@ impl Inner {
         if !has_losses && !self.has_room_for(2 * (log_bytes + checkpoint_bytes)) {
             return Ok(());
         }
-        self.checkpoint(upkeep)
-            .inspect_err(|_| upkeep.no_checkpoint_until = self.clock.elapsed() + RETRY_AFTER)
+        let began = self.clock.elapsed();
+        let done = self.checkpoint(upkeep);
+        let took = self.clock.elapsed().saturating_sub(began);
+        let pause = if done.is_ok() { (PAUSES * took).min(RETRY_AFTER) } else { RETRY_AFTER };
+        upkeep.no_checkpoint_until = began + took + pause;
+        done
     }
 
     /// Writes a checkpoint, unless the log has nothing that the last one has not, or a reader still

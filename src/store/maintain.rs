@@ -35,7 +35,7 @@ pub(super) struct Upkeep {
     truncation: Option<Truncation>,
     /// Whether a block was cut since the last checkpoint.
     pub(super) has_cut: bool,
-    /// After a checkpoint failed, when the next one may be tried; by the clock's elapsed time.
+    /// When the next checkpoint may be written; by the clock's elapsed time.
     pub(super) no_checkpoint_until: Duration,
     next_sequence: u64,
 }

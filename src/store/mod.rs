@@ -168,6 +168,7 @@ impl Store {
         };
         let recovered = recover::recover(&options, blocks.disk(), &clock, &covered_until)?;
         let Recovered { head, tails, newest_ms, log, mut report } = recovered;
+        report.blocks = list.len() as u64;
         report.problems.splice(0..0, problems);
         let blocks_newest_ms = list.iter().map(|block| block.meta.max_time_ms).max();
         let newest_ms = newest_ms.max(blocks_newest_ms.unwrap_or(i64::MIN));
@@ -273,6 +274,11 @@ impl Store {
     /// Returns the latest metadata of each metric, sorted by name.
     pub fn metadata(&self) -> Vec<(String, MetricMetadata)> {
         self.inner.metadata()
+    }
+
+    /// Returns what opening found, without going over what the store holds.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.inner.recovery
     }
 
     /// Returns what the store holds and has met.

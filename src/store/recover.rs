@@ -73,6 +73,8 @@ pub(super) fn recover(
         replayed.problems.push(problem);
     }
     let report = RecoveryReport {
+        blocks: 0,
+        series: restoring.head.series_count() as u64,
         segments: replayed.found.segments.len() as u64,
         first_segment: replayed.found.segments.first().map_or(0, |segment| segment.number),
         last_segment: replayed.found.segments.last().map_or(0, |segment| segment.number),

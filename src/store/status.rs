@@ -118,13 +118,17 @@ pub struct LogStatus {
 /// What opening a store found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecoveryReport {
+    /// Blocks opened.
+    pub blocks: u64,
+    /// Series that the head has.
+    pub series: u64,
     /// Segments replayed.
     pub segments: u64,
     /// First segment replayed.
     pub first_segment: u64,
     /// Last segment replayed.
     pub last_segment: u64,
-    /// Samples replayed from the log.
+    /// Samples that the checkpoint and the log gave the head.
     pub samples: u64,
     /// Messages on what could not be read, each naming file and offset.
     pub problems: Vec<String>,
