@@ -7,6 +7,7 @@ use super::labels::{Described, RawLabels, checked, series_labels};
 use super::receiver::Writing;
 use super::sample::Sample;
 use super::wire::{DecodeError, Fields};
+use crate::series::SeriesId;
 use crate::store::{Exemplar, MetricMetadata, MetricType};
 
 /// Adds what a message holds to a transaction.
@@ -70,14 +71,16 @@ fn layout(message: &[u8]) -> Result<Layout<'_>, DecodeError> {
 
 #[inline]
 fn series(message: &[u8], writing: &mut Writing<'_>) -> Result<(), DecodeError> {
+    if let Some((id, others)) = writing.transaction.expected(message)
+        && !has_labels(Fields::from(message, others))?
+    {
+        debug_assert!(is_named(id, &message[..others], writing), "two series are spelled alike");
+        return samples(id, message, others, writing);
+    }
     let layout = layout(message)?;
     let spelling = writing.transaction.speller().spell(&layout.labels);
     let id = if let Some(id) = writing.transaction.known(spelling) {
-        debug_assert!(
-            (writing.transaction.labels(id)).is_none_or(|known| labels(&layout.labels)
-                .is_ok_and(|mut raw| series_labels(&mut raw) == Ok(known))),
-            "two series are spelled alike"
-        );
+        debug_assert!(is_named(id, &layout.labels, writing), "two series are spelled alike");
         id
     } else {
         let mut raw = labels(&layout.labels)?;
@@ -91,7 +94,35 @@ fn series(message: &[u8], writing: &mut Writing<'_>) -> Result<(), DecodeError> 
             }
         }
     };
-    let mut fields = Fields::from(message, layout.others);
+    samples(id, message, layout.others, writing)
+}
+
+/// Returns whether there are labels among the fields that follow the first ones.
+#[inline]
+fn has_labels(mut fields: Fields<'_>) -> Result<bool, DecodeError> {
+    while let Some((number, _)) = fields.next()? {
+        if number == 1 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns whether the series, unless it was forgotten, has these labels.
+fn is_named(id: SeriesId, section: &[u8], writing: &mut Writing<'_>) -> bool {
+    let Some(known) = writing.transaction.labels(id) else { return true };
+    labels(section).is_ok_and(|mut raw| series_labels(&mut raw) == Ok(known))
+}
+
+/// Adds the samples, histograms and exemplars of a series, which begin at `others`.
+#[inline]
+fn samples(
+    id: SeriesId,
+    message: &[u8],
+    others: usize,
+    writing: &mut Writing<'_>,
+) -> Result<(), DecodeError> {
+    let mut fields = Fields::from(message, others);
     while let Some((number, value)) = fields.next()? {
         match number {
             2 => {
@@ -106,8 +137,7 @@ fn series(message: &[u8], writing: &mut Writing<'_>) -> Result<(), DecodeError> 
             }
             4 => {
                 let wire = WireHistogram::decode(value.bytes()?)?;
-                writing
-                    .histogram(id, wire, || Ok(Described(&labels(&layout.labels)?).to_string()))?;
+                writing.histogram(id, wire, || Ok(Described(&labels(message)?).to_string()))?;
             }
             _ => {}
         }

@@ -133,8 +133,8 @@ impl<'a> Fields<'a> {
     /// skipped.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, DecodeError> {
-        // Nearly all fields begin with one byte for the key and, texts and messages, one for the
-        // length.
+        // Nearly all fields begin with one byte for the key and, texts and messages, one or two for
+        // the length.
         if let [key @ 8..0x80, rest @ ..] = self.rest {
             let number = u32::from(key >> 3);
             match (key & 7, rest) {
@@ -142,6 +142,18 @@ impl<'a> Fields<'a> {
                     let (bytes, rest) = rest.split_at(usize::from(*len));
                     self.rest = rest;
                     return Ok(Some((number, Value::Bytes(bytes))));
+                }
+                (2, [low @ 0x80..=0xff, high @ ..0x80, rest @ ..]) => {
+                    let len = usize::from(*low & 0x7f) | usize::from(*high) << 7;
+                    if let Some((bytes, rest)) = rest.split_at_checked(len) {
+                        self.rest = rest;
+                        return Ok(Some((number, Value::Bytes(bytes))));
+                    }
+                }
+                (0, mut rest) => {
+                    let value = varint(&mut rest)?;
+                    self.rest = rest;
+                    return Ok(Some((number, Value::Varint(value))));
                 }
                 (1, rest) => {
                     if let Some((bytes, rest)) = rest.split_first_chunk() {

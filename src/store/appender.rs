@@ -60,6 +60,7 @@ impl Appender {
             spellings: None,
             last: spellings::START,
             new: HashMap::new(),
+            before_new: spellings::START,
             lookups: [0; 3],
         }
     }
@@ -78,6 +79,8 @@ pub struct Transaction<'a> {
     last: u32,
     /// Spellings that were not known.
     new: HashMap<Spelling, SeriesId>,
+    /// The entry of the series that came before the first of them.
+    before_new: u32,
     /// Series found by prediction, by their hash, and not at all.
     lookups: [u64; 3],
 }
@@ -86,6 +89,18 @@ impl<'a> Transaction<'a> {
     /// Returns what makes the spellings of series.
     pub fn speller(&self) -> &'a Speller {
         &self.store.speller
+    }
+
+    /// Returns the series that is expected next and the length of its spelling, where a message
+    /// begins with that: where the spelling ends need not be known.
+    #[inline]
+    pub fn expected(&mut self, message: &[u8]) -> Option<(SeriesId, usize)> {
+        let store = self.store;
+        let spellings = self.spellings.get_or_insert_with(|| store.spellings.read());
+        let (at, id, len) = spellings.expected(&store.speller, message, self.last)?;
+        self.last = at;
+        self.lookups[0] += 1;
+        Some((id, len))
     }
 
     /// Returns the series that some sender has spelled like this before: on a hit no label is
@@ -118,6 +133,9 @@ impl<'a> Transaction<'a> {
         let found = self.store.head.read().find(labels);
         let id = found.unwrap_or_else(|| self.store.head.write().find_or_create(labels));
         if let Some(spelling) = spelling {
+            if self.new.is_empty() {
+                self.before_new = self.last;
+            }
             self.new.insert(spelling, id);
         }
         id
@@ -178,12 +196,17 @@ impl<'a> Transaction<'a> {
         if self.new.is_empty() {
             return;
         }
+        // In the order of their slots, which is the order they came in: what is side by side in a
+        // request is so in memory.
+        let mut new: Vec<_> = self.new.drain().collect();
+        new.sort_unstable_by_key(|(_, id)| *id);
         let head = self.store.head.read();
         let mut spellings = self.store.spellings.write();
-        for (spelling, id) in self.new.drain() {
+        let mut last = self.before_new;
+        for (spelling, id) in new {
             // One that was forgotten meanwhile has got another id.
             if head.contains(id) {
-                spellings.insert(spelling, id);
+                last = spellings.insert(spelling, id, last);
             }
         }
     }

@@ -16,11 +16,15 @@ use crate::series::SeriesId;
 
 /// How a sender spells a series, as a hash; of meaning within the store that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spelling([u64; 2]);
+pub struct Spelling {
+    hash: [u64; 2],
+    /// Bytes that it is the hash of, 0 where it was made of parts.
+    len: u32,
+}
 
 impl Hash for Spelling {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0[0]);
+        state.write_u64(self.hash[0]);
     }
 }
 
@@ -42,23 +46,28 @@ impl Speller {
     /// Returns the spelling of a series that is these bytes.
     #[inline]
     pub fn spell(&self, bytes: &[u8]) -> Spelling {
-        Spelling([self.0[0].hash_one(bytes), self.0[1].hash_one(bytes)])
+        Spelling { hash: self.hash(bytes), len: u32::try_from(bytes.len()).unwrap_or(0) }
+    }
+
+    #[inline]
+    fn hash(&self, bytes: &[u8]) -> [u64; 2] {
+        [self.0[0].hash_one(bytes), self.0[1].hash_one(bytes)]
     }
 }
 
 impl Spelling {
     /// The spelling of nothing, to which parts are added.
-    pub const EMPTY: Spelling = Spelling(MIX);
+    pub const EMPTY: Spelling = Spelling { hash: MIX, len: 0 };
 
     /// Returns the spelling that is this one followed by another.
     #[must_use]
     #[inline]
     pub fn then(self, next: Spelling) -> Spelling {
         let lane = |at: usize| {
-            let product = u128::from(self.0[at] ^ next.0[at]) * u128::from(MIX[at]);
+            let product = u128::from(self.hash[at] ^ next.hash[at]) * u128::from(MIX[at]);
             (product as u64).rotate_left(29) ^ (product >> 64) as u64
         };
-        Spelling([lane(0), lane(1)])
+        Spelling { hash: [lane(0), lane(1)], len: 0 }
     }
 }
 
@@ -72,11 +81,25 @@ pub(super) struct Spellings {
     free: Vec<u32>,
 }
 
+/// What is known of one series; no entry is in two cache lines.
+#[repr(align(32))]
 struct Entry {
-    spelling: Spelling,
+    hash: [u64; 2],
     id: SeriesId,
     /// The entry that followed last time.
     next: AtomicU32,
+    /// As in [`Spelling`].
+    len: u32,
+}
+
+impl Entry {
+    /// What no series is.
+    const NONE: [u64; 2] = [0; 2];
+
+    #[inline]
+    fn is(&self, spelling: Spelling) -> bool {
+        self.hash == spelling.hash
+    }
 }
 
 /// How a series was found.
@@ -90,11 +113,28 @@ pub(super) enum Found {
 impl Spellings {
     pub(super) fn new() -> Spellings {
         let start = Entry {
-            spelling: Spelling([0; 2]),
+            hash: Entry::NONE,
             id: SeriesId(u64::MAX),
             next: AtomicU32::new(START),
+            len: 0,
         };
         Spellings { entries: vec![start], table: HashTable::new(), free: Vec::new() }
+    }
+
+    /// Returns the entry that is expected after `last`, its series and the length of its spelling,
+    /// where a message begins with that.
+    #[inline]
+    pub(super) fn expected(
+        &self,
+        speller: &Speller,
+        message: &[u8],
+        last: u32,
+    ) -> Option<(u32, SeriesId, usize)> {
+        let at = self.entries[last as usize].next.load(Ordering::Relaxed);
+        let entry = &self.entries[at as usize];
+        let len = entry.len as usize;
+        let spelled = message.get(..len).filter(|spelled| !spelled.is_empty())?;
+        (speller.hash(spelled) == entry.hash).then_some((at, entry.id, len))
     }
 
     /// Finds a series after the entry `last` was found.
@@ -104,11 +144,10 @@ impl Spellings {
         let last = &self.entries[last as usize];
         let predicted = last.next.load(Ordering::Relaxed);
         let entry = &self.entries[predicted as usize];
-        if entry.spelling == spelling {
+        if entry.is(spelling) {
             return Found::Predicted(predicted, entry.id);
         }
-        let same = |at: &u32| self.entries[*at as usize].spelling == spelling;
-        match self.table.find(spelling.0[0], same) {
+        match self.table.find(spelling.hash[0], |at| self.entries[*at as usize].is(spelling)) {
             Some(found) => {
                 last.next.store(*found, Ordering::Relaxed);
                 Found::Hashed(*found, self.entries[*found as usize].id)
@@ -117,14 +156,20 @@ impl Spellings {
         }
     }
 
-    /// Remembers a spelling, or that it stands for another series by now.
-    pub(super) fn insert(&mut self, spelling: Spelling, id: SeriesId) {
-        let same = |at: &u32| self.entries[*at as usize].spelling == spelling;
-        if let Some(found) = self.table.find(spelling.0[0], same) {
-            self.entries[*found as usize].id = id;
-            return;
-        }
-        let entry = Entry { spelling, id, next: AtomicU32::new(START) };
+    /// Remembers a spelling, or that it stands for another series by now; it is expected after
+    /// `last`. Returns its entry.
+    pub(super) fn insert(&mut self, spelling: Spelling, id: SeriesId, last: u32) -> u32 {
+        let Spelling { hash, len } = spelling;
+        let known = self.table.find(hash[0], |at| self.entries[*at as usize].is(spelling)).copied();
+        let at =
+            known.unwrap_or_else(|| self.add(Entry { hash, id, next: AtomicU32::new(START), len }));
+        self.entries[at as usize].id = id;
+        self.entries[last as usize].next.store(at, Ordering::Relaxed);
+        at
+    }
+
+    fn add(&mut self, entry: Entry) -> u32 {
+        let hash = entry.hash[0];
         let at = if let Some(free) = self.free.pop() {
             self.entries[free as usize] = entry;
             free
@@ -133,7 +178,8 @@ impl Spellings {
             self.entries.len() as u32 - 1
         };
         let entries = &self.entries;
-        self.table.insert_unique(spelling.0[0], at, |at| entries[*at as usize].spelling.0[0]);
+        self.table.insert_unique(hash, at, |at| entries[*at as usize].hash[0]);
+        at
     }
 
     /// Forgets the series that are not alive any more.
@@ -143,7 +189,7 @@ impl Spellings {
             let entry = &mut entries[*at as usize];
             let kept = is_alive(entry.id);
             if !kept {
-                entry.spelling = Spelling([0; 2]);
+                (entry.hash, entry.len) = (Entry::NONE, 0);
                 free.push(*at);
             }
             kept
@@ -161,7 +207,7 @@ mod tests {
         let keys: Vec<_> = (0..100u64).map(|i| speller.spell(&i.to_le_bytes())).collect();
         for (i, key) in keys.iter().enumerate() {
             assert_eq!(spellings.find(*key, START), Found::Not);
-            spellings.insert(*key, SeriesId(i as u64));
+            spellings.insert(*key, SeriesId(i as u64), START);
         }
         let round = |expected: &dyn Fn(Found) -> Option<(u32, SeriesId)>| {
             let mut last = START;
@@ -176,8 +222,22 @@ mod tests {
         spellings.retain(|id| id.0 % 2 == 0);
         assert_eq!(spellings.find(keys[1], START), Found::Not);
         assert!(matches!(spellings.find(keys[2], START), Found::Hashed(_, SeriesId(2))));
-        spellings.insert(keys[1], SeriesId(200));
+        spellings.insert(keys[1], SeriesId(200), START);
+        spellings.insert(keys[2], SeriesId(2), START);
         assert!(matches!(spellings.find(keys[1], START), Found::Hashed(_, SeriesId(200))));
+    }
+
+    #[test]
+    fn one_that_is_expected_is_found_without_its_end_being_known() {
+        let (speller, mut spellings) = (Speller::new(), Spellings::new());
+        let first = spellings.insert(speller.spell(b"first"), SeriesId(1), START);
+        let second = spellings.insert(speller.spell(b"second"), SeriesId(2), first);
+        let expected = |message, last| spellings.expected(&speller, message, last);
+        assert_eq!(expected(b"first, its samples", START), Some((first, SeriesId(1), 5)));
+        assert_eq!(expected(b"second, its samples", first), Some((second, SeriesId(2), 6)));
+        assert_eq!(expected(b"second, its samples", START), None);
+        assert_eq!(expected(b"secon", first), None);
+        assert_eq!(expected(b"", second), None);
     }
 
     #[test]
