@@ -1,4 +1,4 @@
-//! What the store costs: a committed sample, a select, a read, opening after a crash.
+//! What the store costs: a committed sample, a select, a read, opening after a crash, memory.
 
 use std::sync::Arc;
 
@@ -82,29 +82,72 @@ fn open(dir: &std::path::Path, clock: &Arc<ManualClock>) -> Store {
     Store::open(options, Arc::new(RealDisk), clock.clone()).expect("the directory is ours")
 }
 
+/// Four matchers, of which each alone fits many series and all together few.
+fn matchers() -> [Matcher; 4] {
+    [
+        Matcher::equal("__name__", "http_requests_7_total"),
+        Matcher::equal("namespace", "team-3"),
+        Matcher::equal("cluster", "eu-west-1a"),
+        Matcher::equal("job", "kubernetes-pods"),
+    ]
+}
+
+/// Returns the anonymous memory of this process, bytes.
+fn memory() -> u64 {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("this is Linux");
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.expect("the kernel counts it") * 1024
+}
+
+/// One sample for each of a million series.
+fn million(criterion: &mut Criterion) {
+    const SERIES: usize = 1_000_000;
+    let dir = tempfile::tempdir().expect("there is a temporary directory");
+    let clock = Arc::new(ManualClock::new(T0));
+    let store = open(dir.path(), &clock);
+    let before = memory();
+    let mut appender = store.appender();
+    for first in (0..SERIES).step_by(BATCH) {
+        let mut transaction = appender.begin();
+        for number in first..first + BATCH {
+            let labels = labels(number);
+            let spelling = transaction.speller().spell(&key(&labels));
+            let series = transaction.series(Some(spelling), &labels);
+            transaction.sample(series, T0, number as f64, 0);
+        }
+        assert!(transaction.commit().expect("the disk has room").refused.is_empty());
+    }
+    eprintln!(
+        "head of 1M series, a sample each: {} bytes a series",
+        (memory() - before) / 1_000_000
+    );
+    let snapshot = store.snapshot();
+    criterion.bench_function("select_4_matchers_of_1m_series", |bencher| {
+        bencher.iter(|| snapshot.select(&matchers(), TimeRange::ALL).expect("the head is sound"));
+    });
+}
+
 fn store(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().expect("there is a temporary directory");
     let clock = Arc::new(ManualClock::new(T0));
     let store = open(dir.path(), &clock);
     let mut load = Load::new();
     let mut appender = store.appender();
-    for _ in 0..SERIES * ROUNDS / BATCH {
+    let before = memory();
+    for number in 0..SERIES * ROUNDS / BATCH {
         load.batch(&mut appender, &clock);
+        let samples = (number + 1) * BATCH / SERIES;
+        if [1, 40, ROUNDS].contains(&samples) && ((number + 1) * BATCH).is_multiple_of(SERIES) {
+            let bytes = (memory() - before) / SERIES as u64;
+            eprintln!("head of 70k series, {samples} samples each: {bytes} bytes a series");
+        }
     }
 
     let mut group = criterion.benchmark_group("store");
     group.sample_size(10);
-    group.throughput(Throughput::Elements(BATCH as u64));
-    group.bench_function("commit_2k_samples_of_70k_known_series", |bencher| {
-        bencher.iter(|| load.batch(&mut appender, &clock));
-    });
     let snapshot = store.snapshot();
-    let matchers = [
-        Matcher::equal("__name__", "http_requests_7_total"),
-        Matcher::equal("namespace", "team-3"),
-        Matcher::equal("cluster", "eu-west-1a"),
-        Matcher::equal("job", "kubernetes-pods"),
-    ];
+    let matchers = matchers();
     group.throughput(Throughput::Elements(1));
     group.bench_function("select_4_matchers", |bencher| {
         bencher.iter(|| snapshot.select(&matchers, TimeRange::ALL).expect("the head is sound"));
@@ -135,9 +178,16 @@ fn store(criterion: &mut Criterion) {
     group.bench_function("open_after_checkpoint", |bencher| {
         bencher.iter_batched(|| (), |()| open(dir.path(), &clock), BatchSize::PerIteration);
     });
+    // Last, since it adds as many samples as there is time for.
+    let store = open(dir.path(), &clock);
+    let mut appender = store.appender();
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("commit_2k_samples_of_70k_known_series", |bencher| {
+        bencher.iter(|| load.batch(&mut appender, &clock));
+    });
     group.finish();
     eprintln!("log: {:.2} bytes a sample", log as f64 / samples as f64);
 }
 
-criterion_group!(benches, store);
+criterion_group!(benches, store, million);
 criterion_main!(benches);

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use roaring::RoaringBitmap;
 
 use super::ReadError;
@@ -8,8 +10,8 @@ pub(super) trait LabelIndex {
     /// Returns all series.
     fn all(&self) -> Result<RoaringBitmap, ReadError>;
 
-    /// Returns the series that have a label; `None` where there is none.
-    fn posting(&self, name: &str, value: &str) -> Result<Option<RoaringBitmap>, ReadError>;
+    /// Returns the series that have a label.
+    fn posting(&self, name: &str, value: &str) -> Result<Cow<'_, RoaringBitmap>, ReadError>;
 
     /// Returns the series with a value of `name` that is wanted.
     fn union_where(
@@ -33,33 +35,47 @@ pub(super) fn matching(
     matchers: &[Matcher],
 ) -> Result<RoaringBitmap, ReadError> {
     let (taking, giving): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| m.matches_empty());
-    let mut found: Option<RoaringBitmap> = None;
-    // Equality first: it is cheap, and what follows is skipped once nothing is left.
+    // Equality first: it is cheap, the rarest label leaves little to the others, and the rest is
+    // skipped once nothing is left.
     let (equal, other): (Vec<_>, Vec<_>) = giving.into_iter().partition(|m| m.op == MatchOp::Equal);
-    for matcher in equal.into_iter().chain(other) {
-        let posting = match matcher.op {
-            MatchOp::Equal => index.posting(&matcher.name, &matcher.value)?.unwrap_or_default(),
-            _ => index.union_where(&matcher.name, &|value| matcher.matches(value))?,
-        };
-        let rest = match found {
-            None => posting,
-            Some(found) => found & posting,
-        };
-        if rest.is_empty() {
-            return Ok(rest);
+    let mut postings = Vec::with_capacity(equal.len());
+    for matcher in equal {
+        postings.push(index.posting(&matcher.name, &matcher.value)?);
+    }
+    postings.sort_by_cached_key(|posting| posting.len());
+    let mut found: Option<Cow<'_, RoaringBitmap>> = None;
+    for posting in postings {
+        found = Some(both(found, posting));
+    }
+    for matcher in other {
+        if found.as_ref().is_some_and(|found| found.is_empty()) {
+            break;
         }
-        found = Some(rest);
+        let posting = index.union_where(&matcher.name, &|value| matcher.matches(value))?;
+        found = Some(both(found, Cow::Owned(posting)));
     }
     let mut found = match found {
-        Some(found) => found,
+        Some(found) if found.is_empty() => return Ok(RoaringBitmap::new()),
+        Some(found) => found.into_owned(),
         None => index.all()?,
     };
     for matcher in taking {
-        let refused = match matcher.op {
-            MatchOp::NotEqual => index.posting(&matcher.name, &matcher.value)?.unwrap_or_default(),
-            _ => index.union_where(&matcher.name, &|value| !matcher.matches(value))?,
-        };
-        found -= refused;
+        if matcher.op == MatchOp::NotEqual {
+            found -= &*index.posting(&matcher.name, &matcher.value)?;
+        } else {
+            found -= index.union_where(&matcher.name, &|value| !matcher.matches(value))?;
+        }
     }
     Ok(found)
+}
+
+/// Returns what is in both; without the first, the second.
+fn both<'a>(
+    first: Option<Cow<'a, RoaringBitmap>>,
+    second: Cow<'a, RoaringBitmap>,
+) -> Cow<'a, RoaringBitmap> {
+    match first {
+        None => second,
+        Some(first) => Cow::Owned(&*first & &*second),
+    }
 }

@@ -2,8 +2,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use super::block::Block;
 use super::blocks::BlockList;
 use super::postings::{LabelIndex, matching};
@@ -56,11 +54,11 @@ impl Snapshot {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<SelectedSeries>, ReadError> {
-        let mut found: HashMap<Labels, Vec<Part>> = HashMap::new();
+        let mut found: Vec<(Labels, Part)> = Vec::new();
         for block in self.blocks_in(range) {
             for series in matching(block.index(), matchers)? {
                 if let Some(labels) = block.labels_in(series, range)? {
-                    found.entry(labels).or_default().push(Part::Block(Arc::clone(block), series));
+                    found.push((labels, Part::Block(Arc::clone(block), series)));
                 }
             }
         }
@@ -71,13 +69,19 @@ impl Snapshot {
                 if head.range(id).is_some_and(|held| held.overlaps(range))
                     && let Some(labels) = head.labels(id)
                 {
-                    found.entry(labels).or_default().push(Part::Head(id));
+                    found.push((labels, Part::Head(id)));
                 }
             }
         }
-        let series = found.into_iter().map(|(labels, parts)| SelectedSeries { labels, parts });
-        let mut series: Vec<_> = series.collect();
-        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        // Stable, so that the parts of a series stay in the order of their time.
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut series: Vec<SelectedSeries> = Vec::with_capacity(found.len());
+        for (labels, part) in found {
+            match series.last_mut() {
+                Some(last) if last.labels == labels => last.parts.push(part),
+                _ => series.push(SelectedSeries { labels, parts: vec![part] }),
+            }
+        }
         Ok(series)
     }
 

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use roaring::RoaringBitmap;
@@ -244,12 +245,12 @@ impl LabelIndex for Index {
         Ok(all)
     }
 
-    fn posting(&self, name: &str, value: &str) -> Result<Option<RoaringBitmap>, ReadError> {
+    fn posting(&self, name: &str, value: &str) -> Result<Cow<'_, RoaringBitmap>, ReadError> {
         (|| {
             let pairs = self.pairs_of(name)?;
             match search(pairs.start, pairs.end, |pair| Some(self.value(pair)?.cmp(value)))? {
-                Some(pair) => Some(Some(self.posting_at(pair)?)),
-                None => Some(None),
+                Some(pair) => Some(Cow::Owned(self.posting_at(pair)?)),
+                None => Some(Cow::default()),
             }
         })()
         .ok_or_else(|| self.nonsense(PAIRS))

@@ -1,5 +1,6 @@
 //! Label pairs, each held once under a small number, with the series that have it.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use hashbrown::hash_table::Entry;
@@ -286,11 +287,12 @@ impl LabelIndex for Pairs {
         Ok(self.all.clone())
     }
 
-    fn posting(&self, name: &str, value: &str) -> Result<Option<RoaringBitmap>, ReadError> {
-        let Some(id) = self.find(name, value) else { return Ok(None) };
-        let mut posting = RoaringBitmap::new();
-        self.entries[id as usize].posting.union_into(&mut posting);
-        Ok(Some(posting))
+    fn posting(&self, name: &str, value: &str) -> Result<Cow<'_, RoaringBitmap>, ReadError> {
+        Ok(match self.find(name, value).map(|id| &self.entries[id as usize].posting) {
+            Some(Posting::Many(posting)) => Cow::Borrowed(posting),
+            Some(Posting::One(slot)) => Cow::Owned(RoaringBitmap::from([*slot])),
+            Some(Posting::None) | None => Cow::default(),
+        })
     }
 
     fn union_where(
