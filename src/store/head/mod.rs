@@ -20,6 +20,7 @@ mod saved;
 mod sets;
 mod stream;
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use hashbrown::hash_table::Entry;
@@ -36,6 +37,9 @@ use samples::Samples;
 use saved::Restorer;
 use sets::{Set, Sets};
 use stream::Streams;
+
+/// How many exemplars all series have together; as many as upstream keeps by default.
+const EXEMPLARS_MAX: usize = 100_000;
 
 /// The place of a series in the head's tables.
 pub(super) type Slot = u32;
@@ -67,6 +71,8 @@ pub(super) struct Head {
     looked_up: Vec<PairId>,
     /// The values that are being sealed.
     values: Vec<f64>,
+    /// Which series have exemplars, and of which times, as they came; some are gone already.
+    exemplars: VecDeque<(SeriesId, i64)>,
     /// The latest metadata of each metric name.
     pub(super) metadata: HashMap<String, MetricMetadata>,
 }
@@ -109,6 +115,7 @@ impl Head {
             restoring: None,
             looked_up: Vec::new(),
             values: Vec::new(),
+            exemplars: VecDeque::new(),
             metadata: HashMap::new(),
         }
     }
@@ -298,12 +305,19 @@ impl Head {
         (0..self.cells.len() as Slot).filter_map(|slot| self.in_slot(slot))
     }
 
-    /// Adds an exemplar, the newest of its series.
+    /// Adds an exemplar, the newest of its series. The one that came first of all makes room where
+    /// there are [`EXEMPLARS_MAX`].
     pub(super) fn push_exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
-        if let Some(at) = self.place_of(id) {
-            self.show(at);
-            self.cells[at].samples.push_exemplar(exemplar);
+        let Some(at) = self.place_of(id) else { return };
+        self.show(at);
+        if self.exemplars.len() == EXEMPLARS_MAX
+            && let Some((id, time_ms)) = self.exemplars.pop_front()
+            && let Some(at) = self.place_of(id)
+        {
+            self.cells[at].samples.drop_exemplar(time_ms);
         }
+        self.exemplars.push_back((id, exemplar.time_ms));
+        self.cells[at].samples.push_exemplar(exemplar);
     }
 
     /// Iterates over the exemplars of a series in time order.
@@ -329,5 +343,32 @@ mod tests {
     #[test]
     fn a_series_takes_one_cache_line() {
         assert_eq!(size_of::<Cell>(), 64);
+    }
+
+    #[test]
+    fn of_too_many_exemplars_those_that_came_first_make_room() {
+        const SERIES: i64 = 2000;
+        let rounds = EXEMPLARS_MAX as i64 / SERIES + 10;
+        let mut head = Head::new();
+        let ids: Vec<_> = (0..SERIES)
+            .map(|n| head.find_or_create(&Labels::from_pairs([("n", n.to_string())])))
+            .collect();
+        let exemplar = |time_ms| Exemplar { labels: Labels::empty(), value: 1.0, time_ms };
+        for time_ms in 0..rounds {
+            for id in &ids {
+                head.push_exemplar(*id, exemplar(time_ms));
+            }
+        }
+        for id in &ids {
+            let times_ms: Vec<_> = head.exemplars(*id).map(|held| held.time_ms).collect();
+            assert_eq!(times_ms, (10..rounds).collect::<Vec<_>>());
+        }
+        // One that has many loses its own.
+        for time_ms in rounds..rounds + 100 {
+            head.push_exemplar(ids[7], exemplar(time_ms));
+        }
+        assert_eq!(head.exemplars(ids[7]).count(), 64);
+        assert_eq!(head.exemplars(ids[6]).count(), EXEMPLARS_MAX / SERIES as usize - 1);
+        assert_eq!(head.exemplars(ids[1000]).count(), EXEMPLARS_MAX / SERIES as usize);
     }
 }

@@ -18,7 +18,7 @@ const REPLAYED_COLUMNS_MAX: u32 = 3;
 /// So many floats of a run are added before it is asked again whether the column is full.
 const RUN_MAX: usize = 64;
 
-/// How many exemplars a series keeps.
+/// How many exemplars a series keeps, so that one that has many leaves room to the others.
 const EXEMPLARS_MAX: usize = 64;
 
 /// So many open histograms are compressed at once when one more comes; upkeep compresses fewer.
@@ -129,6 +129,16 @@ impl Samples {
             exemplars.pop_front();
         }
         exemplars.push_back(exemplar);
+    }
+
+    /// Drops the oldest exemplar unless it is newer than this.
+    pub(super) fn drop_exemplar(&mut self, time_ms: i64) {
+        if let Some(rare) = self.rare_if_any()
+            && rare.exemplars.front().is_some_and(|oldest| oldest.time_ms <= time_ms)
+        {
+            rare.exemplars.pop_front();
+            self.tidy();
+        }
     }
 
     pub(super) fn push_chunk(&mut self, chunk: Chunk) {
