@@ -4,10 +4,14 @@ use hashbrown::HashMap;
 use parking_lot::RwLockReadGuard;
 
 use super::forget::Epoch;
+use super::head::{NO_GENERATION, Slot, join, split};
 use super::spellings::{self, Found, Speller, Spelling, Spellings};
 use super::types::{Committed, Exemplar, MetricMetadata};
 use super::{AppendError, Inner};
 use crate::series::{Histogram, Labels, SeriesId};
+
+/// So many series are found or created under one hold of the head.
+const CREATED_AT_ONCE: usize = 64;
 
 /// Writes into the store; one per sender or rule group, which lends its buffers from transaction to
 /// transaction.
@@ -60,6 +64,7 @@ impl Appender {
             spellings: None,
             last: spellings::START,
             new: HashMap::new(),
+            asked: Vec::new(),
             before_new: spellings::START,
             lookups: [0; 3],
         }
@@ -79,7 +84,9 @@ pub struct Transaction<'a> {
     last: u32,
     /// Spellings that were not known.
     new: HashMap<Spelling, SeriesId>,
-    /// The entry of the series that came before the first of them.
+    /// The series asked for by their labels, as numbered by ids of no generation.
+    asked: Vec<(Option<Spelling>, Labels)>,
+    /// The entry of the series that came before the first new spelling.
     before_new: u32,
     /// Series found by prediction, by their hash, and not at all.
     lookups: [u64; 3],
@@ -126,12 +133,12 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Finds or creates the series with these labels; remembers `spelling`, which must not be known
-    /// yet, for it.
+    /// Asks for the series with these labels, which the commit finds or creates; until then the id
+    /// means something to this transaction alone. Remembers `spelling`, which must not be known yet,
+    /// for it.
     pub fn series(&mut self, spelling: Option<Spelling>, labels: &Labels) -> SeriesId {
-        self.spellings = None;
-        let found = self.store.head.read().find(labels);
-        let id = found.unwrap_or_else(|| self.store.head.write().find_or_create(labels));
+        let id = join(self.asked.len() as Slot, NO_GENERATION);
+        self.asked.push((spelling, labels.clone()));
         if let Some(spelling) = spelling {
             if self.new.is_empty() {
                 self.before_new = self.last;
@@ -143,6 +150,9 @@ impl<'a> Transaction<'a> {
 
     /// Returns the labels of a series, unless it was forgotten.
     pub fn labels(&mut self, series: SeriesId) -> Option<Labels> {
+        if let (asked, NO_GENERATION) = split(series) {
+            return self.asked.get(asked as usize).map(|(_, labels)| labels.clone());
+        }
         self.spellings = None;
         self.store.head.read().labels(series)
     }
@@ -184,29 +194,48 @@ impl<'a> Transaction<'a> {
     /// `Ok` the refused ones will never be taken.
     pub fn commit(mut self) -> Result<Committed, AppendError> {
         self.spellings = None;
+        let ids = self.create();
         let committed = self.store.commit(self.batch);
-        self.remember();
+        self.remember(&ids);
         self.store.counters.add_lookups(self.lookups);
         drop(self.epoch);
         committed
     }
 
-    /// Makes the new spellings known to all.
-    fn remember(&mut self) {
+    /// Finds or creates the series asked for, and puts their ids in the place of those of here.
+    fn create(&mut self) -> Vec<SeriesId> {
+        let mut ids = Vec::with_capacity(self.asked.len());
+        for asked in self.asked.chunks(CREATED_AT_ONCE) {
+            let mut head = self.store.head.write();
+            ids.extend(asked.iter().map(|(_, labels)| head.find_or_create(labels)));
+        }
+        if !ids.is_empty() {
+            let samples = self.batch.samples.iter_mut().map(|row| &mut row.series);
+            let exemplars = self.batch.exemplars.iter_mut().map(|(series, _)| series);
+            for series in samples.chain(exemplars) {
+                if let (asked, NO_GENERATION) = split(*series) {
+                    *series = ids[asked as usize];
+                }
+            }
+        }
+        ids
+    }
+
+    /// Makes the new spellings known to all, in the order they came in: what is side by side in a
+    /// request is so in memory.
+    fn remember(&self, ids: &[SeriesId]) {
         if self.new.is_empty() {
             return;
         }
-        // In the order of their slots, which is the order they came in: what is side by side in a
-        // request is so in memory.
-        let mut new: Vec<_> = self.new.drain().collect();
-        new.sort_unstable_by_key(|(_, id)| *id);
         let head = self.store.head.read();
         let mut spellings = self.store.spellings.write();
         let mut last = self.before_new;
-        for (spelling, id) in new {
+        for ((spelling, _), id) in self.asked.iter().zip(ids) {
             // One that was forgotten meanwhile has got another id.
-            if head.contains(id) {
-                last = spellings.insert(spelling, id, last);
+            if let Some(spelling) = spelling
+                && head.contains(*id)
+            {
+                last = spellings.insert(*spelling, *id, last);
             }
         }
     }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::series::{Labels, SeriesId};
+use crate::series::Labels;
 
 /// What is known of a metric, besides its samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,9 +105,7 @@ pub struct Committed {
 /// A sample, histogram or exemplar that was refused, for good: sending it again is of no use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
-    /// The series it was for.
-    pub series: SeriesId,
-    /// That series' labels.
+    /// The labels of its series.
     pub labels: Labels,
     /// Its time, ms.
     pub time_ms: i64,

@@ -268,7 +268,7 @@ impl Inner {
         reason: RefusedReason,
     ) -> Refused {
         let labels = self.head.read().labels(series).unwrap_or_else(Labels::empty);
-        Refused { series, labels, time_ms, what, reason }
+        Refused { labels, time_ms, what, reason }
     }
 
     /// Writes what was judged to the log, as one record.

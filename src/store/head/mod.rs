@@ -44,13 +44,17 @@ const EXEMPLARS_MAX: usize = 100_000;
 /// The place of a series in the head's tables.
 pub(super) type Slot = u32;
 
+/// The generation of no series.
+pub(super) const NO_GENERATION: u32 = u32::MAX;
+
 /// Returns the slot and the generation that an id names.
 #[inline]
 pub(super) fn split(id: SeriesId) -> (Slot, u32) {
     (id.0 as u32, (id.0 >> 32) as u32)
 }
 
-fn join(slot: Slot, generation: u32) -> SeriesId {
+/// Returns the id of a slot in a generation.
+pub(super) fn join(slot: Slot, generation: u32) -> SeriesId {
     SeriesId(u64::from(generation) << 32 | u64::from(slot))
 }
 
@@ -134,22 +138,6 @@ impl Head {
         self.pairs.index_all(seen.map(|(at, cell)| (at as Slot, self.sets.get(cell.set))));
     }
 
-    /// Returns the id of the series with these labels, where it exists.
-    pub(super) fn find(&self, labels: &Labels) -> Option<SeriesId> {
-        let mut ids = Vec::with_capacity(32);
-        for (name, value) in labels {
-            ids.push(self.pairs.find(name, value)?);
-        }
-        self.find_set(&ids)
-    }
-
-    fn find_set(&self, ids: &[PairId]) -> Option<SeriesId> {
-        let hash = self.hasher.hash_one(ids);
-        let same = |slot: &Slot| self.sets.get(self.cells[*slot as usize].set) == ids;
-        let slot = *self.table.find(hash, same)?;
-        Some(self.id_at(slot as usize))
-    }
-
     /// Returns the id of the series with these labels, and creates it if need be, without samples.
     pub(super) fn find_or_create(&mut self, labels: &Labels) -> SeriesId {
         let mut ids = std::mem::take(&mut self.looked_up);
@@ -227,8 +215,8 @@ impl Head {
         cell.is_live = false;
         cell.samples = Samples::EMPTY;
         // A slot whose generations are used up stays empty.
-        if let Some(next) = cell.generation.checked_add(1) {
-            cell.generation = next;
+        if cell.generation + 1 < NO_GENERATION {
+            cell.generation += 1;
             self.free.push(slot);
         }
         Some(labels)

@@ -62,23 +62,20 @@ proptest! {
                     place.clock.set(now);
                     let mut appender = store.appender();
                     let mut transaction = appender.begin();
-                    let mut ids = Vec::new();
                     for (series, back, bits) in &rows {
                         let id = transaction.series(None, &labels("m", *series));
-                        ids.push(id);
                         let value = f64::from_bits(*bits);
                         transaction.sample(id, now - back * MINUTE, value, 0);
                     }
                     let committed = transaction.commit().unwrap();
                     // A time that is new is taken or refused for all rows that have it.
                     let mut all: BTreeMap<_, Vec<u64>> = BTreeMap::new();
-                    for ((series, back, bits), id) in rows.into_iter().zip(ids) {
-                        let rows = all.entry((id.0, series, now - back * MINUTE)).or_default();
-                        rows.push(bits);
+                    for (series, back, bits) in rows {
+                        all.entry((series, now - back * MINUTE)).or_default().push(bits);
                     }
-                    for ((id, series, time_ms), bits) in all {
-                        let is_this =
-                            |r: &&Refused| r.series.0 == id && r.time_ms == time_ms;
+                    for ((series, time_ms), bits) in all {
+                        let labels = labels("m", series);
+                        let is_this = |r: &&Refused| r.labels == labels && r.time_ms == time_ms;
                         if committed.refused.iter().filter(is_this).count() < bits.len() {
                             let samples = model.entry(series).or_default();
                             samples.entry(time_ms).or_insert(bits[0]);
