@@ -2,7 +2,10 @@
 //! values would hold each of them once more.
 
 use crate::promql::{QueryValue, Value, VectorElement};
-use crate::series::{Histogram, Labels, Points, Span, format_float, format_time_s};
+use crate::series::{self, Histogram, Labels, Points, Span, push_time_s};
+
+/// Most points take no more bytes.
+const POINT_LEN: usize = 32;
 
 /// Appends `{"resultType":…,"result":…}`; `stats` is JSON for the key of that name.
 pub(super) fn push_query_value(out: &mut Vec<u8>, value: &QueryValue, stats: Option<&str>) {
@@ -21,9 +24,19 @@ pub(super) fn push_query_value(out: &mut Vec<u8>, value: &QueryValue, stats: Opt
             push_pair(out, *time_ms, |out| push_text(out, value));
         }
         QueryValue::Vector(elements) => push_list(out, elements, push_element),
-        QueryValue::Matrix(series) => push_list(out, series, |out, series| {
-            push_series(out, &series.labels, &series.points);
-        }),
+        QueryValue::Matrix(series) => {
+            let points: usize = series.iter().map(|one| one.points.times_ms.len()).sum();
+            out.reserve(points.saturating_mul(POINT_LEN));
+            let mut times = TimeTexts::default();
+            push(out, "[");
+            for (index, one) in series.iter().enumerate() {
+                if index > 0 {
+                    push(out, ",");
+                }
+                push_series(out, &one.labels, &one.points, &mut times);
+            }
+            push(out, "]");
+        }
     }
     if let Some(stats) = stats {
         push(out, r#","stats":"#);
@@ -87,9 +100,9 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
 
 /// Appends a float as a quoted text.
 pub(super) fn push_float(out: &mut Vec<u8>, value: f64) {
-    push(out, "\"");
-    push(out, &format_float(value));
-    push(out, "\"");
+    out.push(b'"');
+    series::push_float(out, value);
+    out.push(b'"');
 }
 
 fn push(out: &mut Vec<u8>, text: &str) {
@@ -98,7 +111,7 @@ fn push(out: &mut Vec<u8>, text: &str) {
 
 fn push_pair(out: &mut Vec<u8>, time_ms: i64, value: impl FnOnce(&mut Vec<u8>)) {
     push(out, "[");
-    push(out, &format_time_s(time_ms));
+    push_time_s(out, time_ms);
     push(out, ",");
     value(out);
     push(out, "]");
@@ -124,14 +137,20 @@ fn push_element(out: &mut Vec<u8>, element: &VectorElement) {
     push(out, "}");
 }
 
-fn push_series(out: &mut Vec<u8>, labels: &Labels, points: &Points) {
+fn push_series(out: &mut Vec<u8>, labels: &Labels, points: &Points, times: &mut TimeTexts) {
     push(out, r#"{"metric":"#);
     push_labels(out, labels);
     if !points.times_ms.is_empty() {
-        push(out, r#","values":"#);
-        push_list(out, points.times_ms.iter().zip(&points.values), |out, (time_ms, value)| {
-            push_sample(out, *time_ms, *value);
-        });
+        push(out, r#","values":["#);
+        times.begin();
+        for (at, (time_ms, value)) in points.times_ms.iter().zip(&points.values).enumerate() {
+            out.extend_from_slice(if at > 0 { b",[" } else { b"[" });
+            out.extend_from_slice(times.get(*time_ms));
+            out.extend_from_slice(b",\"");
+            series::push_float(out, *value);
+            out.extend_from_slice(b"\"]");
+        }
+        push(out, "]");
     }
     if !points.histograms.is_empty() {
         push(out, r#","histograms":"#);
@@ -140,6 +159,47 @@ fn push_series(out: &mut Vec<u8>, labels: &Labels, points: &Points) {
         });
     }
     push(out, "}");
+}
+
+/// The texts of times that came already: all series of an answer have their points at the same ones.
+#[derive(Default)]
+struct TimeTexts {
+    /// Ascending, each with the end of its text.
+    times: Vec<(i64, usize)>,
+    texts: Vec<u8>,
+    /// Where the next one is expected.
+    next: usize,
+    /// One that is not among them.
+    other: Vec<u8>,
+}
+
+impl TimeTexts {
+    /// Begins a series.
+    fn begin(&mut self) {
+        self.next = 0;
+    }
+
+    fn get(&mut self, time_ms: i64) -> &[u8] {
+        while self.times.get(self.next).is_some_and(|(known_ms, _)| *known_ms < time_ms) {
+            self.next += 1;
+        }
+        match self.times.get(self.next) {
+            None => {
+                push_time_s(&mut self.texts, time_ms);
+                self.times.push((time_ms, self.texts.len()));
+            }
+            Some((known_ms, _)) if *known_ms == time_ms => {}
+            Some(_) => {
+                self.other.clear();
+                push_time_s(&mut self.other, time_ms);
+                return &self.other;
+            }
+        }
+        let start = self.next.checked_sub(1).map_or(0, |before| self.times[before].1);
+        let end = self.times[self.next].1;
+        self.next += 1;
+        &self.texts[start..end]
+    }
 }
 
 /// Which ends of a bucket belong to it, as the API numbers it.
@@ -203,4 +263,25 @@ fn indexed(spans: &[Span], counts: &[f64]) -> Vec<(i32, f64)> {
         }
     }
     indexes.into_iter().zip(counts.iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_whichever_series_have_them() {
+        let mut times = TimeTexts::default();
+        let mut check = |series: &[i64]| {
+            times.begin();
+            for time_ms in series {
+                let text = String::from_utf8(times.get(*time_ms).to_vec()).unwrap();
+                assert_eq!(text, series::format_time_s(*time_ms));
+            }
+        };
+        check(&[2000, 3500, 5000]);
+        check(&[2000, 5000, 6500, 8000]);
+        check(&[1000, 2000, 4000, 8000, 9500]);
+        check(&[9500]);
+    }
 }

@@ -119,9 +119,7 @@ fn answer(call: &Call, mut result: QueryResult, limit: Option<usize>) -> Reply {
     notes.warnings.append(&mut result.warnings);
     notes.infos.append(&mut result.infos);
     let stats = stats(call, &result, &mut notes);
-    let mut data = Vec::with_capacity(1024);
-    push_query_value(&mut data, &result.value, stats.as_deref());
-    Reply::raw_data(&data, &notes)
+    Reply::written(&notes, |body| push_query_value(body, &result.value, stats.as_deref()))
 }
 
 /// Returns whether something was cut.

@@ -58,9 +58,13 @@ impl Reply {
 
     /// A JSON text in the envelope of the API.
     pub(super) fn raw_data(json: &[u8], notes: &Notes) -> Reply {
-        let mut body = Vec::with_capacity(json.len() + 64);
-        body.extend_from_slice(br#"{"status":"success","data":"#);
-        body.extend_from_slice(json);
+        Reply::written(notes, |body| body.extend_from_slice(json))
+    }
+
+    /// What `data` appends, which is JSON, in the envelope of the API.
+    pub(super) fn written(notes: &Notes, data: impl FnOnce(&mut Vec<u8>)) -> Reply {
+        let mut body = br#"{"status":"success","data":"#.to_vec();
+        data(&mut body);
         notes.write(&mut body);
         body.push(b'}');
         Reply::json(body)

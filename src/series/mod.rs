@@ -25,11 +25,12 @@ pub use histogram_shape::NanObservations;
 pub use histogram_sum::{HistogramNotice, HistogramSum, MixedSchemas};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 pub use matcher::{MatchOp, Matcher, MatcherError};
-pub use number::{format_float, parse_float};
+pub use number::{format_float, parse_float, push_float};
 pub use points::{HistogramPoint, Points};
 pub use sums::{Kahan, Mean};
 pub use time::{
     DurationError, TimeRange, format_duration, format_rfc3339, format_time_s, parse_duration,
+    push_time_s,
 };
 
 /// Identifies one series within one open store.

@@ -1,25 +1,36 @@
-use std::fmt::Write;
-
 /// Formats a float as the query API and PromQL do (Go's `strconv.FormatFloat(v, 'f', -1, 64)` with
 /// the API's bounds): the shortest decimal that reads back to the same bits, plain between 1e-6
 /// and 1e21, with an exponent of at least two digits elsewhere; `NaN`, `+Inf`, `-Inf`.
 pub fn format_float(value: f64) -> String {
-    let mut text = String::with_capacity(24);
+    let mut text = Vec::with_capacity(24);
     push_float(&mut text, value);
-    text
+    String::from_utf8(text).expect("a number is ASCII")
 }
 
-fn push_float(text: &mut String, value: f64) {
-    if value.is_nan() {
-        return text.push_str("NaN");
-    }
-    if value.is_infinite() {
-        return text.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
-    }
+/// As [`format_float`], appended to a text; an answer may hold millions of numbers.
+pub fn push_float(text: &mut Vec<u8>, value: f64) {
+    /// Whole numbers below are floats exactly.
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
     let magnitude = value.abs();
-    if value == 0.0 || (1e-6..1e21).contains(&magnitude) {
-        write!(text, "{value}").expect("a String takes everything");
+    if magnitude < WHOLE_MAX && value.trunc() == value && value.to_bits() != (-0.0f64).to_bits() {
+        text.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
         return;
+    }
+    if !value.is_finite() {
+        let name: &[u8] = match value {
+            f64::INFINITY => b"+Inf",
+            f64::NEG_INFINITY => b"-Inf",
+            _ => b"NaN",
+        };
+        return text.extend_from_slice(name);
+    }
+    // Between these no exponent is written by either.
+    if (1e-4..WHOLE_MAX).contains(&magnitude) {
+        let mut buffer = zmij::Buffer::new();
+        return text.extend_from_slice(buffer.format_finite(value).as_bytes());
+    }
+    if value == 0.0 || (1e-6..1e21).contains(&magnitude) {
+        return text.extend_from_slice(value.to_string().as_bytes());
     }
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').expect("Rust prints an exponent");
@@ -27,7 +38,7 @@ fn push_float(text: &mut String, value: f64) {
         Some(digits) => ('-', digits),
         None => ('+', exponent),
     };
-    write!(text, "{mantissa}e{sign}{digits:0>2}").expect("a String takes everything");
+    text.extend_from_slice(format!("{mantissa}e{sign}{digits:0>2}").as_bytes());
 }
 
 /// Parses a float as PromQL and label values such as `le` write it: decimal with exponent, `Inf`,
@@ -43,6 +54,7 @@ pub fn parse_float(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn formats_as_the_api_does() {
@@ -62,6 +74,30 @@ mod tests {
             (f64::NAN, "NaN"),
         ] {
             assert_eq!(format_float(value), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_formatted_reads_back_and_is_plain_where_it_should_be(
+            value in prop_oneof![
+                any::<u64>().prop_map(f64::from_bits),
+                (-1_000_000_000i64..1_000_000_000, 0i32..12)
+                    .prop_map(|(digits, places)| digits as f64 / 10f64.powi(places)),
+                any::<i64>().prop_map(|whole| whole as f64),
+            ],
+        ) {
+            let text = format_float(value);
+            if value.is_nan() {
+                prop_assert_eq!(text, "NaN");
+                return Ok(());
+            }
+            prop_assert_eq!(parse_float(&text).unwrap().to_bits(), value.to_bits());
+            let plain = value == 0.0 || (1e-6..1e21).contains(&value.abs());
+            prop_assert_eq!(!text.contains('e'), plain || value.is_infinite());
+            if plain {
+                prop_assert_eq!(text, value.to_string());
+            }
         }
     }
 

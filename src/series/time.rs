@@ -106,10 +106,22 @@ pub fn format_duration(duration_ms: i64) -> String {
 
 /// Formats ms as the query API writes a time: seconds, `123` or exactly three decimals (`123.400`).
 pub fn format_time_s(time_ms: i64) -> String {
-    let (sign, time) = (if time_ms < 0 { "-" } else { "" }, time_ms.unsigned_abs());
-    match time % 1000 {
-        0 => format!("{sign}{}", time / 1000),
-        ms => format!("{sign}{}.{ms:03}", time / 1000),
+    let mut text = Vec::with_capacity(16);
+    push_time_s(&mut text, time_ms);
+    String::from_utf8(text).expect("a number is ASCII")
+}
+
+/// As [`format_time_s`], appended to a text.
+pub fn push_time_s(text: &mut Vec<u8>, time_ms: i64) {
+    let time = time_ms.unsigned_abs();
+    if time_ms < 0 {
+        text.push(b'-');
+    }
+    text.extend_from_slice(itoa::Buffer::new().format(time / 1000).as_bytes());
+    let ms = time % 1000;
+    if ms > 0 {
+        let digit = |power: u64| b'0' + (ms / power % 10) as u8;
+        text.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::env::Clock;
 use crate::lang::{Source, Span};
-use crate::series::{Labels, METRIC_NAME, Points};
+use crate::series::{Labels, METRIC_NAME, Points, is_stale};
 use crate::store::Snapshot;
 
 use super::ast::{At, Call, Expr, TimeSpan, UnaryOp, ValueType};
@@ -416,6 +416,17 @@ impl<'q> Evaluator<'q> {
     /// Returns the values with their times.
     fn points(&self, column: &Column) -> Points {
         let mut points = Points::default();
+        points.times_ms.reserve(column.floats.len());
+        points.values.reserve(column.floats.len());
+        if !column.has_histograms() {
+            for (time_ms, value) in self.steps.times_ms().zip(&column.floats) {
+                if !is_stale(*value) {
+                    points.times_ms.push(time_ms);
+                    points.values.push(*value);
+                }
+            }
+            return points;
+        }
         for (step, time_ms) in self.steps.times_ms().enumerate() {
             match column.get(step) {
                 None => {}
