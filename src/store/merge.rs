@@ -96,6 +96,44 @@ pub(super) fn copy_range(from: &Points, range: TimeRange, into: &mut Points) {
     into.histograms.extend(histograms.take_while(|point| point.time_ms <= range.end_ms).cloned());
 }
 
+/// Merges what `decode` appends, of which no sample is before `first_ms`, as far as it lies within
+/// `range`. Where it follows all that is there, as it nearly always does, it is decoded in place.
+pub(super) fn append_within(
+    into: &mut Points,
+    range: TimeRange,
+    first_ms: i64,
+    decode: impl FnOnce(&mut Points),
+) {
+    let last_ms = into.times_ms.last().copied();
+    let last_ms = last_ms.max(into.histograms.last().map(|point| point.time_ms));
+    if last_ms.is_some_and(|last_ms| last_ms >= first_ms) {
+        let (mut decoded, mut within) = (Points::default(), Points::default());
+        decode(&mut decoded);
+        copy_range(&decoded, range, &mut within);
+        return merge_into(into, &within);
+    }
+    let (floats, histograms) = (into.times_ms.len(), into.histograms.len());
+    decode(into);
+    let times_ms = &into.times_ms[floats..];
+    let until = floats + times_ms.partition_point(|time_ms| *time_ms <= range.end_ms);
+    let from = floats + times_ms.partition_point(|time_ms| *time_ms < range.start_ms);
+    keep(&mut into.times_ms, floats, from, until);
+    keep(&mut into.values, floats, from, until);
+    if !into.starts_ms.is_empty() {
+        keep(&mut into.starts_ms, floats, from, until);
+    }
+    let points = &into.histograms[histograms..];
+    let until = histograms + points.partition_point(|point| point.time_ms <= range.end_ms);
+    let from = histograms + points.partition_point(|point| point.time_ms < range.start_ms);
+    keep(&mut into.histograms, histograms, from, until);
+}
+
+/// Keeps of what begins at `start` only `from` to `until`.
+fn keep<T>(items: &mut Vec<T>, start: usize, from: usize, until: usize) {
+    items.truncate(until.max(from));
+    items.drain(start..from);
+}
+
 /// Removes the samples within any of the ranges.
 pub(super) fn remove_ranges(points: &mut Points, ranges: &[TimeRange]) {
     let is_gone = |time_ms: i64| ranges.iter().any(|range| range.contains(time_ms));

@@ -34,6 +34,7 @@ mod judge;
 mod log;
 mod maintain;
 mod merge;
+mod newest;
 mod order;
 mod postings;
 mod prometheus;

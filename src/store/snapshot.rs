@@ -13,7 +13,7 @@ use crate::series::{Labels, Matcher, Points, SeriesId, TimeRange};
 /// for one.
 #[derive(Clone)]
 pub struct Snapshot {
-    store: Arc<Inner>,
+    pub(super) store: Arc<Inner>,
     blocks: Arc<BlockList>,
 }
 
@@ -23,11 +23,12 @@ pub struct SelectedSeries {
     /// Its labels.
     pub labels: Labels,
     /// Where its samples are, those stored first first.
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
 }
 
+/// A place where a series has samples.
 #[derive(Clone)]
-enum Part {
+pub(super) enum Part {
     Block(Arc<Block>, u32),
     Head(SeriesId),
 }
@@ -44,7 +45,7 @@ impl Snapshot {
         Snapshot { store, blocks }
     }
 
-    fn blocks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<Block>> {
+    pub(super) fn blocks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<Block>> {
         self.blocks.iter().filter(move |block| block.range().overlaps(range))
     }
 

@@ -29,7 +29,7 @@ pub(super) use write::{BlockWriter, Origin};
 use super::ReadError;
 use super::bytes::{Reader, put_u16, put_u64};
 use super::chunk;
-use super::merge::{copy_range, merge_into, remove_ranges};
+use super::merge::{append_within, merge_into, remove_ranges};
 use super::postings::LabelIndex;
 use super::status::BlockStatus;
 use crate::env::{Disk, FileBytes};
@@ -182,28 +182,23 @@ impl Block {
         into: &mut Points,
     ) -> Result<(), ReadError> {
         let (_, chunks) = self.index.series(series)?;
-        let mut part = Points::default();
         let tombstones = self.tombstones.load();
         let gone = tombstones.of(series);
         for chunk in chunks.into_iter().filter(|chunk| chunk.times.range.overlaps(range)) {
-            part.clear();
-            self.read_chunk(chunk, &mut part);
-            if !gone.is_empty() {
-                remove_ranges(&mut part, gone);
+            let first_ms = chunk.times.range.start_ms;
+            if gone.is_empty() {
+                append_within(into, range, first_ms, |into| self.read_chunk(chunk, into));
+                continue;
             }
-            let held = chunk.times.range;
-            if range.contains(held.start_ms) && range.contains(held.end_ms) {
-                merge_into(into, &part);
-            } else {
-                let mut within = Points::default();
-                copy_range(&part, range, &mut within);
-                merge_into(into, &within);
-            }
+            let mut part = Points::default();
+            append_within(&mut part, range, first_ms, |part| self.read_chunk(chunk, part));
+            remove_ranges(&mut part, gone);
+            merge_into(into, &part);
         }
         Ok(())
     }
 
-    /// Decodes a chunk, or names it and yields nothing when it is damaged.
+    /// Appends the samples of a chunk, or names it and yields nothing when it is damaged.
     fn read_chunk(&self, chunk: ChunkRef, into: &mut Points) {
         let (times, body) = (self.stored(chunk.times.stored), self.stored(chunk.body));
         if let (Some(times), Some(body)) = (times, body)
@@ -211,7 +206,6 @@ impl Block {
         {
             return;
         }
-        into.clear();
         let damaged = if times.is_none() { chunk.times.stored } else { chunk.body };
         if self.damaged.lock().insert(damaged.offset) {
             self.damaged_total.fetch_add(1, Ordering::Relaxed);

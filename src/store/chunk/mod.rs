@@ -87,8 +87,20 @@ fn begin(kind: u8, starts_ms: &[i64]) -> Vec<u8> {
 }
 
 /// Decodes a chunk of `count` samples, of which it is known that they are not more than a chunk
-/// has, and appends them to `into`; `None` when the bytes make no sense.
+/// has, and appends them to `into`; `None`, and nothing is appended, when the bytes make no sense.
 pub(super) fn decode(count: u32, times: &[u8], body: &[u8], into: &mut Points) -> Option<()> {
+    let (floats, histograms) = (into.times_ms.len(), into.histograms.len());
+    let decoded = append(count, times, body, into);
+    if decoded.is_none() {
+        into.times_ms.truncate(floats);
+        into.values.truncate(floats);
+        into.starts_ms.truncate(floats);
+        into.histograms.truncate(histograms);
+    }
+    decoded
+}
+
+fn append(count: u32, times: &[u8], body: &[u8], into: &mut Points) -> Option<()> {
     let count = usize::try_from(count).ok().filter(|count| *count <= codec::COUNT_MAX)?;
     let mut reader = Reader::new(body);
     let kind = reader.u8()?;

@@ -109,6 +109,11 @@ impl Pairs {
         (&self.names[pair.name as usize].text, &pair.value)
     }
 
+    /// Returns the number of a name, where a series has it.
+    pub(in crate::store) fn number_of(&self, name: &str) -> Option<u32> {
+        self.name_numbers.get(name).copied()
+    }
+
     /// Returns the number of a pair's name.
     pub(in crate::store) fn name_number(&self, id: PairId) -> u32 {
         self.entries[id as usize].name

@@ -9,7 +9,7 @@ use super::stream::{NONE, Stream};
 use crate::series::{Histogram, HistogramPoint, Points, SeriesId, TimeRange};
 use crate::store::chunk::{self, Chunk, Effort, Encoder};
 use crate::store::log::Run;
-use crate::store::merge::{copy_range, merge_into, range_of, remove_ranges, union};
+use crate::store::merge::{append_within, copy_range, merge_into, range_of, remove_ranges, union};
 use crate::store::types::Exemplar;
 
 /// How often a column may be full before its series are sealed while the log is replayed.
@@ -311,6 +311,13 @@ impl Head {
         Some((self.columns.time_at(*part, last)?, open.last_bits))
     }
 
+    /// Returns the time and the bits of the newest sample of a series, where that is an open float.
+    #[inline]
+    pub(in crate::store) fn newest_float(&self, id: SeriesId) -> Option<(i64, u64)> {
+        let newest = self.open_end(id)?;
+        (newest.0 == self.cells[self.place_of(id)?].samples.newest_ms).then_some(newest)
+    }
+
     /// Returns the sample at a time, late or not.
     pub(in crate::store) fn sample_at(&self, id: SeriesId, time_ms: i64) -> Option<Stored> {
         let mut found = Points::default();
@@ -343,38 +350,35 @@ impl Head {
     pub(in crate::store) fn read(&self, id: SeriesId, range: TimeRange, into: &mut Points) {
         let Some(at) = self.place_of(id) else { return };
         let samples = &self.cells[at].samples;
-        let mut part = Points::default();
-        let mut whole = Points::default();
         for chunk in samples.chunks().iter().filter(|chunk| chunk.times.range.overlaps(range)) {
-            read_chunk(chunk, &mut whole);
-            copy_range(&whole, range, &mut part);
+            append_within(into, range, chunk.times.range.start_ms, |into| read_chunk(chunk, into));
         }
-        if self.open_range(at).is_some_and(|open| open.overlaps(range)) {
-            whole.clear();
-            self.read_open(at, &mut whole);
-            copy_range(&whole, range, &mut part);
+        if let Some(open) = self.open_range(at).filter(|open| open.overlaps(range)) {
+            append_within(into, range, open.start_ms, |into| self.read_open(at, into));
         }
-        if let Some(rare) = samples.rare() {
-            let in_range = |point: &&HistogramPoint| range.contains(point.time_ms);
-            part.histograms.extend(rare.histograms.iter().filter(in_range).cloned());
-            merge_into(into, &part);
-            if !rare.late.is_empty() {
-                part.clear();
-                copy_range(&rare.late, range, &mut part);
-                merge_into(into, &part);
-            }
-        } else {
+        let Some(rare) = samples.rare() else { return };
+        let mut part = Points::default();
+        let in_range = |point: &&HistogramPoint| range.contains(point.time_ms);
+        part.histograms.extend(rare.histograms.iter().filter(in_range).cloned());
+        merge_into(into, &part);
+        if !rare.late.is_empty() {
+            part.clear();
+            copy_range(&rare.late, range, &mut part);
             merge_into(into, &part);
         }
     }
 
+    /// Appends the open floats of a series.
     fn read_open(&self, at: usize, into: &mut Points) {
         let samples = &self.cells[at].samples;
-        let count = u32::from(samples.open.count);
+        let (before, count) = (into.times_ms.len(), u32::from(samples.open.count));
         self.columns.read(samples.part, count, &mut into.times_ms);
         self.streams.read(samples.open.first, count, &mut into.values);
-        if let Some(rare) = samples.rare() {
-            into.starts_ms.extend_from_slice(&rare.starts_ms);
+        let starts_ms = samples.rare().map_or(&[][..], |rare| &rare.starts_ms);
+        if !starts_ms.is_empty() || !into.starts_ms.is_empty() {
+            into.starts_ms.resize(before, 0);
+            into.starts_ms.extend_from_slice(starts_ms);
+            into.starts_ms.resize(into.times_ms.len(), 0);
         }
     }
 
@@ -497,12 +501,10 @@ impl Head {
     }
 }
 
-/// Reads the samples of a chunk. It was decoded when it was sealed, and is only then damaged when a
+/// Appends the samples of a chunk. It was decoded when it was sealed, and is only then damaged when a
 /// checkpoint had something else under the right checksum.
 fn read_chunk(chunk: &Chunk, into: &mut Points) {
-    into.clear();
     if chunk::decode(chunk.times.count, &chunk.times.bytes, &chunk.body, into).is_none() {
         tracing::error!("A chunk of the head does not decode; its samples are passed over.");
-        into.clear();
     }
 }

@@ -148,19 +148,29 @@ impl Streams {
     /// and holds something else under the right checksum has other values, and does no harm.
     pub(super) fn read(&self, first: u32, count: u32, into: &mut Vec<f64>) {
         let mut bits = Bits { blocks: &self.blocks, block: first, word: 0, pending: 0, have: 0 };
-        let (mut value, mut above, mut width) = (0u64, 0, 0);
-        for number in 0..count {
-            if number == 0 {
-                value = bits.take(64);
-            } else if bits.take(1) == 1 {
-                if bits.take(1) == 1 {
-                    above = bits.take(5) as u32;
-                    width = bits.take(6) as u32 + 1;
+        let (mut value, mut above, mut width) = (bits.take(64), 0, 0);
+        let (mut left, mut same) = (count, count.min(1));
+        into.reserve(count as usize);
+        loop {
+            into.extend(std::iter::repeat_n(f64::from_bits(value), same as usize));
+            left -= same;
+            if left == 0 {
+                return;
+            }
+            same = bits.zeros(left);
+            if same == 0 {
+                let control = bits.peek();
+                if control & 0b10 == 0 {
+                    bits.skip(2);
+                } else {
+                    above = (control >> 2 & 0x1f) as u32;
+                    width = (control >> 7 & 0x3f) as u32 + 1;
+                    bits.skip(13);
                 }
                 let below = 64u32.saturating_sub(above + width);
                 value ^= bits.take(width).checked_shl(below).unwrap_or(0);
+                same = 1;
             }
-            into.push(f64::from_bits(value));
         }
     }
 
@@ -251,33 +261,59 @@ struct Bits<'a> {
 }
 
 impl Bits<'_> {
+    /// Sees to it that 32 bits are pending, if there are so many.
     #[inline]
-    fn take(&mut self, count: u32) -> u64 {
-        if count > 32 {
-            let low = self.take_word(32);
-            return low | self.take_word(count - 32) << 32;
+    fn refill(&mut self) {
+        if self.have > 32 {
+            return;
         }
-        self.take_word(count)
+        let Some(mut block) = self.blocks.get(self.block as usize) else { return };
+        if self.word == block.words.len() {
+            let Some(next) = self.blocks.get(block.next as usize) else { return };
+            (self.block, self.word) = (block.next, 0);
+            block = next;
+        }
+        self.pending |= u64::from(block.words[self.word]) << self.have;
+        self.word += 1;
+        self.have += 32;
+    }
+
+    /// Returns the next 32 bits, zero bits after the last one.
+    #[inline]
+    fn peek(&mut self) -> u64 {
+        self.refill();
+        self.pending
+    }
+
+    /// Passes over at most 32 bits, which were looked at.
+    #[inline]
+    fn skip(&mut self, count: u32) {
+        self.pending >>= count;
+        self.have = self.have.saturating_sub(count);
+    }
+
+    /// Passes over the zero bits that come next, some of them at least, and at most `most`; returns
+    /// how many. Where nothing comes it is as if there were zero bits.
+    #[inline]
+    fn zeros(&mut self, most: u32) -> u32 {
+        self.refill();
+        if self.have == 0 {
+            return most;
+        }
+        let count = self.pending.trailing_zeros().min(self.have).min(most).min(32);
+        self.skip(count);
+        count
     }
 
     #[inline]
-    fn take_word(&mut self, count: u32) -> u64 {
-        if self.have < count {
-            let mut block = &self.blocks[self.block as usize];
-            if self.word == block.words.len() {
-                let Some(next) = self.blocks.get(block.next as usize) else { return 0 };
-                self.block = block.next;
-                block = next;
-                self.word = 0;
-            }
-            self.pending |= u64::from(block.words[self.word]) << self.have;
-            self.word += 1;
-            self.have += 32;
+    fn take(&mut self, count: u32) -> u64 {
+        if count > 32 {
+            let low = self.take(32);
+            return low | self.take(count - 32) << 32;
         }
-        let value = self.pending & ((1 << count) - 1);
-        self.pending >>= count;
-        self.have -= count;
-        value
+        let bits = self.peek() & ((1 << count) - 1);
+        self.skip(count);
+        bits
     }
 }
 
