@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::lang::Span;
-use crate::promql::ast::{Aggregate, AggregateOp, Grouping};
+use crate::promql::ast::{Aggregate, AggregateOp, Expr, Grouping, RangeMode};
 use crate::promql::engine::{QueryError, Value};
 use crate::promql::literal::quote;
 use crate::promql::numeric::quantile;
@@ -23,8 +23,8 @@ impl Evaluator<'_> {
             Op::Quantile => self.quantile(aggregate),
             Op::Sum => self.fold(aggregate, &mut |fold| fold.summing(&Kahan::default())),
             Op::Avg => self.fold(aggregate, &mut |fold| fold.summing(&Mean::default())),
-            Op::Count => self.fold(aggregate, &mut |fold| fold.counting(true)),
-            Op::Group => self.fold(aggregate, &mut |fold| fold.counting(false)),
+            Op::Count => self.count(aggregate, true),
+            Op::Group => self.count(aggregate, false),
             Op::Min => self.fold(aggregate, &mut |fold| fold.extreme(|new, old| new < old)),
             Op::Max => self.fold(aggregate, &mut |fold| fold.extreme(|new, old| new > old)),
             Op::Stddev => self.fold(aggregate, &mut |fold| fold.spread(f64::sqrt)),
@@ -55,6 +55,26 @@ impl Evaluator<'_> {
             }
         }
         Ok(results)
+    }
+
+    /// Counts elements, or says that there are any; those of a selector at one step by the index,
+    /// without their samples.
+    fn count(&self, aggregate: &Aggregate, counts: bool) -> Answer<Vec<Row>> {
+        if let (Expr::Vector(selector), Grouping::By(names)) =
+            (aggregate.expr.without_parens(), &aggregate.grouping)
+            && self.is_instant()
+            && selector.mode == RangeMode::Plain
+            && let Some(found) = self.count_selected(selector, names)?
+        {
+            return Ok(found
+                .into_iter()
+                .map(|(labels, count)| {
+                    let value = if counts { count as f64 } else { 1.0 };
+                    Row { labels, drop_name: false, column: Column::of_floats(vec![value]) }
+                })
+                .collect());
+        }
+        self.fold(aggregate, &mut |fold| fold.counting(counts))
     }
 
     fn quantile(&self, aggregate: &Aggregate) -> Answer<Vec<Row>> {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use crate::promql::ast::{At, RangeMode, TimeSpan, VectorSelector};
 use crate::promql::engine::Value;
-use crate::series::{Histogram, Matcher, Points, ResetHint, TimeRange, is_stale};
+use crate::series::{Histogram, Labels, Matcher, Points, ResetHint, TimeRange, is_stale};
 use crate::store::SelectedSeries;
 
-use super::{Answer, Column, Detail, Evaluator, Row};
+use super::{ABSENT, Answer, Column, Detail, Evaluator, Row};
+
+/// After so many series it is asked whether the query is still wanted, where they cost little.
+const CHECKED_EACH: usize = 256;
 
 /// Where a selector looks, seen from a step.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +83,9 @@ impl Evaluator<'_> {
     fn newest_rows(&self, matchers: &[Matcher], look: Look, aspect: Aspect) -> Answer<Vec<Row>> {
         let lookback_ms = self.query.lookback_ms();
         let range = self.looked_at(look, lookback_ms.saturating_sub(1), 0);
+        if self.is_instant() && matches!(aspect, Aspect::Value) && self.detail != Detail::Counts {
+            return self.newest_at_once(matchers, range);
+        }
         let mut rows = Vec::new();
         self.each_series(matchers, range, &mut |series, points| {
             let column = self.newest(points, look, lookback_ms, aspect);
@@ -91,6 +97,53 @@ impl Evaluator<'_> {
             Ok(())
         })?;
         Ok(rows)
+    }
+
+    /// The one step's newest samples. Most are known without being read.
+    fn newest_at_once(&self, matchers: &[Matcher], range: TimeRange) -> Answer<Vec<Row>> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let snapshot = self.query.snapshot;
+        let selected = snapshot.select(matchers, range)?;
+        let mut rows = Vec::with_capacity(selected.len());
+        let mut points = Points::default();
+        let look = Look::new(Some(range.end_ms), 0);
+        let lookback_ms = range.end_ms.saturating_sub(range.start_ms).saturating_add(1);
+        for (at, series) in selected.into_iter().enumerate() {
+            if at % CHECKED_EACH == 0 {
+                self.query.check()?;
+            }
+            let column = if let Some((time_ms, value)) = snapshot.newest(&series, range.end_ms) {
+                self.query.count_read(1);
+                let is_seen = time_ms >= range.start_ms && !is_stale(value);
+                Column::of_floats(vec![if is_seen { value } else { ABSENT }])
+            } else {
+                snapshot.read(&series, range, &mut points)?;
+                self.query.count_read(points.len());
+                self.newest(&points, look, lookback_ms, Aspect::Value)
+            };
+            if !column.is_empty() {
+                self.query.hold(column.cost())?;
+                rows.push(Row { labels: series.labels, drop_name: false, column });
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Counts the series of a selector that have a value at the one step, by labels; `None` where
+    /// that takes reading them.
+    pub(super) fn count_selected(
+        &self,
+        selector: &VectorSelector,
+        by: &[String],
+    ) -> Answer<Option<Vec<(Labels, u64)>>> {
+        let look = self.look(selector)?;
+        let range = self.looked_at(look, self.query.lookback_ms().saturating_sub(1), 0);
+        if range.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.query.snapshot.count_alive(&selector.all_matchers(), range, by)?)
     }
 
     /// Returns the span of time that all steps together look at, widened.
@@ -125,6 +178,9 @@ impl Evaluator<'_> {
     /// For each step the newest sample that is not older than the lookback, unless it is a
     /// staleness marker.
     fn newest(&self, points: &Points, look: Look, lookback_ms: i64, aspect: Aspect) -> Column {
+        if points.histograms.is_empty() && matches!(aspect, Aspect::Value) {
+            return self.newest_floats(points, look, lookback_ms);
+        }
         let mut column = Column::absent(self.steps.count);
         let (mut floats, mut histograms) = (0, 0);
         for (step, time_ms) in self.steps.times_ms().enumerate() {
@@ -167,6 +223,25 @@ impl Evaluator<'_> {
             }
         }
         column
+    }
+}
+
+impl Evaluator<'_> {
+    /// As [`Evaluator::newest`], of floats alone, which nearly all series are.
+    fn newest_floats(&self, points: &Points, look: Look, lookback_ms: i64) -> Column {
+        let mut next = 0;
+        let floats = self.steps.times_ms().map(|time_ms| {
+            let time_ms = look.from(time_ms);
+            next = advance(next, points.times_ms.len(), |at| points.times_ms[at] <= time_ms);
+            match next.checked_sub(1) {
+                // A staleness marker is how an absent float is written, too.
+                Some(at) if points.times_ms[at] > time_ms.saturating_sub(lookback_ms) => {
+                    points.values[at]
+                }
+                _ => ABSENT,
+            }
+        });
+        Column::of_floats(floats.collect())
     }
 }
 
