@@ -23,16 +23,17 @@ pub(in crate::promql) struct Ranges<'a> {
     pub(in crate::promql) mode: RangeMode,
     pub(in crate::promql) range_ms: i64,
     steps: Steps,
-    windows: &'a [Window],
+    look: Look,
+    windows: &'a Windows,
 }
 
-/// What a step sees: the samples after `start_ms` up to `end_ms`.
-#[derive(Clone, Debug)]
-struct Window {
-    start_ms: i64,
-    end_ms: i64,
-    floats: Range<usize>,
-    histograms: Range<usize>,
+/// Which samples each step sees, by their indices.
+#[derive(Default)]
+struct Windows {
+    /// One for each step.
+    floats: Vec<Range<usize>>,
+    /// One for each step, or empty when the series has no histograms.
+    histograms: Vec<Range<usize>>,
 }
 
 /// The samples that one step sees. `anchored` and `smoothed` ranges hold also samples up to the
@@ -73,22 +74,31 @@ impl<'a> Ranges<'a> {
     }
 
     /// Iterates over the steps that see a sample.
+    #[inline]
     pub(in crate::promql) fn views(&self) -> impl Iterator<Item = View<'a>> + '_ {
-        self.windows.iter().enumerate().filter_map(|(step, window)| {
-            let floats = window.floats.clone();
-            let starts = &self.points.starts_ms;
-            let view = View {
-                step,
-                time_ms: self.steps.time_ms(step),
-                start_ms: window.start_ms,
-                end_ms: window.end_ms,
-                first: floats.start,
-                times_ms: &self.points.times_ms[floats.clone()],
-                values: &self.points.values[floats.clone()],
-                starts_ms: if starts.is_empty() { &[] } else { &starts[floats] },
-                histograms: &self.points.histograms[window.histograms.clone()],
+        let points = self.points;
+        self.windows.floats.iter().enumerate().filter_map(move |(step, floats)| {
+            let histograms = match self.windows.histograms.get(step) {
+                None => &[],
+                Some(window) => &points.histograms[window.clone()],
             };
-            (view.len() > 0).then_some(view)
+            if floats.is_empty() && histograms.is_empty() {
+                return None;
+            }
+            let (starts, floats) = (&points.starts_ms, floats.clone());
+            let time_ms = self.steps.time_ms(step);
+            let end_ms = self.look.from(time_ms);
+            Some(View {
+                step,
+                time_ms,
+                start_ms: end_ms.saturating_sub(self.range_ms),
+                end_ms,
+                first: floats.start,
+                times_ms: &points.times_ms[floats.clone()],
+                values: &points.values[floats.clone()],
+                starts_ms: if starts.is_empty() { &[] } else { &starts[floats] },
+                histograms,
+            })
         })
     }
 
@@ -108,7 +118,22 @@ impl<'a> Ranges<'a> {
 
     /// As [`Ranges::column`], of floats.
     pub(in crate::promql) fn floats(&self, mut each: impl FnMut(View<'a>) -> f64) -> Column {
-        self.column(|view| Some(Value::Float(each(view))))
+        self.floats_where(|view| Some(each(view)))
+    }
+
+    /// As [`Ranges::column`], of floats.
+    #[inline]
+    pub(in crate::promql) fn floats_where(
+        &self,
+        mut each: impl FnMut(View<'a>) -> Option<f64>,
+    ) -> Column {
+        let mut column = Column::absent(self.steps.count);
+        for view in self.views() {
+            if let Some(value) = each(view) {
+                column.floats[view.step] = value;
+            }
+        }
+        column
     }
 }
 
@@ -205,7 +230,7 @@ impl Evaluator<'_> {
     ) -> Answer<()> {
         let before_ms = reach.range_ms.saturating_add(reach.before_ms).saturating_sub(1);
         let range = self.looked_at(reach.look, before_ms, reach.after_ms);
-        let mut windows = Vec::new();
+        let mut windows = Windows::default();
         let matchers = selector.all_matchers();
         self.each_series(&matchers, range, &mut |series, points| {
             drop_markers(points);
@@ -219,6 +244,7 @@ impl Evaluator<'_> {
                 mode: selector.mode,
                 range_ms: reach.range_ms,
                 steps: self.steps,
+                look: reach.look,
                 windows: &windows,
             };
             each(&ranges, false)?;
@@ -233,7 +259,7 @@ impl Evaluator<'_> {
         each: &mut dyn FnMut(&Ranges<'_>, bool) -> Answer<()>,
     ) -> Answer<()> {
         let (reach, inner, rows) = self.subquery(subquery)?;
-        let mut windows = Vec::new();
+        let mut windows = Windows::default();
         for row in rows {
             self.query.check()?;
             let mut points = inner.points(&row.column);
@@ -246,6 +272,7 @@ impl Evaluator<'_> {
                 mode: RangeMode::Plain,
                 range_ms: reach.range_ms,
                 steps: self.steps,
+                look: reach.look,
                 windows: &windows,
             };
             each(&ranges, row.drop_name)?;
@@ -276,27 +303,35 @@ impl Evaluator<'_> {
     }
 
     /// Finds for each step which samples it sees.
-    fn slide(&self, reach: &Reach, points: &Points, windows: &mut Vec<Window>) {
-        windows.clear();
-        let (times, histograms) = (&points.times_ms, &points.histograms);
-        let (mut floats, mut others) = (0..0, 0..0);
-        for time_ms in self.steps.times_ms() {
-            let end_ms = reach.look.from(time_ms);
-            let start_ms = end_ms.saturating_sub(reach.range_ms);
-            let (after, until) =
-                (start_ms.saturating_sub(reach.before_ms), end_ms.saturating_add(reach.after_ms));
-            floats.start = advance(floats.start, times.len(), |at| times[at] <= after);
-            floats.end =
-                advance(floats.end.max(floats.start), times.len(), |at| times[at] <= until);
-            others.start =
-                advance(others.start, histograms.len(), |at| histograms[at].time_ms <= after);
-            others.end = advance(others.end.max(others.start), histograms.len(), |at| {
-                histograms[at].time_ms <= until
-            });
-            let window =
-                Window { start_ms, end_ms, floats: floats.clone(), histograms: others.clone() };
-            windows.push(window);
+    fn slide(&self, reach: &Reach, points: &Points, windows: &mut Windows) {
+        let times = &points.times_ms;
+        self.slide_over(reach, times.len(), |at| times[at], &mut windows.floats);
+        windows.histograms.clear();
+        let histograms = &points.histograms;
+        if !histograms.is_empty() {
+            let time = |at: usize| histograms[at].time_ms;
+            self.slide_over(reach, histograms.len(), time, &mut windows.histograms);
         }
+    }
+
+    #[inline]
+    fn slide_over(
+        &self,
+        reach: &Reach,
+        len: usize,
+        time: impl Fn(usize) -> i64,
+        windows: &mut Vec<Range<usize>>,
+    ) {
+        windows.clear();
+        let (mut start, mut end) = (0, 0);
+        windows.extend(self.steps.times_ms().map(|time_ms| {
+            let until_ms = reach.look.from(time_ms);
+            let after_ms = until_ms.saturating_sub(reach.range_ms).saturating_sub(reach.before_ms);
+            let until_ms = until_ms.saturating_add(reach.after_ms);
+            start = advance(start, len, |at| time(at) <= after_ms);
+            end = advance(end.max(start), len, |at| time(at) <= until_ms);
+            start..end
+        }));
     }
 
     /// Evaluates a range itself, at the one step of an instant query.
@@ -377,14 +412,14 @@ fn forget_reset_hints(points: &mut Points) {
     }
 }
 
-fn most_held(points: &Points, windows: &[Window]) -> usize {
-    let held = |window: &Window| {
-        let histograms = &points.histograms[window.histograms.clone()];
-        let costs = histograms.iter().map(|point| histogram_cost(&point.histogram));
-        window.floats.len() + costs.sum::<usize>()
-    };
-    if points.histograms.is_empty() {
-        return windows.iter().map(|window| window.floats.len()).max().unwrap_or(0);
+fn most_held(points: &Points, windows: &Windows) -> usize {
+    let floats = windows.floats.iter().map(Range::len);
+    if windows.histograms.is_empty() {
+        return floats.max().unwrap_or(0);
     }
-    windows.iter().map(held).max().unwrap_or(0)
+    let histograms = windows.histograms.iter().map(|window| {
+        let points = points.histograms[window.clone()].iter();
+        points.map(|point| histogram_cost(&point.histogram)).sum::<usize>()
+    });
+    floats.zip(histograms).map(|(floats, histograms)| floats + histograms).max().unwrap_or(0)
 }

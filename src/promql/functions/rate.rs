@@ -106,17 +106,21 @@ pub(super) fn extrapolated(ev: &Evaluator<'_>, call: &Call, kind: Kind) -> Answe
             return Ok(column);
         }
         let resets = if kind.counter { resets_of(ev, ranges) } else { Vec::new() };
-        let column = ranges.column(|view| {
-            if view.is_mixed() {
-                remarks.mixed_kinds();
-                return None;
-            }
-            if view.values.is_empty() {
-                histogram_rate(&remarks, &view, kind)
-            } else {
-                float_rate(&remarks, &view, &resets, kind).map(Value::Float)
-            }
-        });
+        let column = if ranges.points.histograms.is_empty() {
+            ranges.floats_where(|view| float_rate(&remarks, &view, &resets, kind))
+        } else {
+            ranges.column(|view| {
+                if view.is_mixed() {
+                    remarks.mixed_kinds();
+                    return None;
+                }
+                if view.values.is_empty() {
+                    histogram_rate(&remarks, &view, kind)
+                } else {
+                    float_rate(&remarks, &view, &resets, kind).map(Value::Float)
+                }
+            })
+        };
         if kind.counter {
             note_non_counter(ev, ranges, &column);
         }
@@ -171,6 +175,7 @@ fn is_new_start(start_before: i64, time_before: i64, start: i64, time: i64) -> b
     start_before != 0 && start_before < time_before
 }
 
+#[inline]
 fn float_rate(
     remarks: &Remarks<'_, '_>,
     view: &View<'_>,
@@ -181,11 +186,15 @@ fn float_rate(
     let starts = if remarks.ev.features().start_timestamps { view.starts_ms } else { &[] };
     let mut grown = last - first;
     if kind.counter {
-        let inside = &resets[resets.partition_point(|at| *at <= view.first)..];
-        for at in inside.iter().take_while(|at| **at < view.first + view.values.len()) {
-            grown += view.values[at - 1 - view.first];
+        if !resets.is_empty() {
+            let inside = &resets[resets.partition_point(|at| *at <= view.first)..];
+            for at in inside.iter().take_while(|at| **at < view.first + view.values.len()) {
+                grown += view.values[at - 1 - view.first];
+            }
         }
-        note_overlap(remarks, view.times_ms, starts);
+        if !starts.is_empty() {
+            note_overlap(remarks, view.times_ms, starts);
+        }
     }
     let edges = Edges {
         first_ms: view.times_ms[0],
@@ -221,9 +230,13 @@ struct Edges {
     first: f64,
 }
 
+/// So much more than the limit leaves no doubt, whatever the roundings.
+const FAR_FROM_ZERO: f64 = 1.0 + 1e-9;
+
 /// By what the growth between first and last sample is to be multiplied, and whether growth counts
 /// from the counter's start. The growth is extrapolated to the ends of the range if samples come
 /// near them, else by half an interval between samples, and not below zero (upstream's method).
+#[inline]
 fn factor(
     ranges: &Ranges<'_>,
     view: &View<'_>,
@@ -235,7 +248,7 @@ fn factor(
     let mut to_start = seconds(view.start_ms, edges.first_ms);
     let mut to_end = seconds(edges.last_ms, view.end_ms);
     let mut sampled = seconds(edges.first_ms, edges.last_ms);
-    let intervals = (edges.count - 1) as f64;
+    let intervals = (edges.count as i64 - 1) as f64;
     let between = if intervals > 0.0 { sampled / intervals } else { 0.0 };
     let near = between * 1.1;
     let start_ms = edges.start_ms;
@@ -251,7 +264,12 @@ fn factor(
             to_start = between / 2.0;
         }
         let grown = grown(false);
-        if kind.counter && grown > 0.0 && edges.first >= 0.0 {
+        // A counter that is far from zero, as nearly all are, is seen to be so without dividing.
+        if kind.counter
+            && grown > 0.0
+            && edges.first >= 0.0
+            && sampled * edges.first <= to_start * grown * FAR_FROM_ZERO
+        {
             to_start = to_start.min(sampled * (edges.first / grown));
         }
     }
