@@ -6,8 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints, or fails")]
 
 mod fleet;
+#[expect(dead_code, reason = "tests use more of it")]
+#[path = "../../tests/it/support/http.rs"]
+mod http;
 mod payload;
 mod peer;
+mod queries;
 mod sender;
 
 use std::time::Duration;
@@ -63,6 +67,9 @@ struct Flags {
     /// How long to wait after the load before disk and memory are looked at, s.
     #[arg(long, default_value_t = 70)]
     settle_s: u64,
+    /// Measure queries instead of writes.
+    #[arg(long)]
+    queries: bool,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -105,6 +112,7 @@ fn main() {
         if *kind != Kind::Forewarn && flags.protocol == 2 {
             println!("{} does not take remote write 2.0", kind.name());
         } else if kind.is_there() {
+            let measure = if flags.queries { measure_queries } else { measure };
             columns.push((kind.name(), measure(*kind, &flags, &load, &payload)));
         } else {
             println!("{} is not installed; it is left out", kind.name());
@@ -113,17 +121,18 @@ fn main() {
     print(&columns);
 }
 
-type Row = (&'static str, Option<f64>, usize);
+/// What was measured, its value, and how many decimals to print.
+type Row = (String, Option<f64>, usize);
 
 fn print(columns: &[(&str, Vec<Row>)]) {
     let Some((_, rows)) = columns.first() else { return };
-    print!("{:48}", "");
+    print!("{:56}", "");
     for (name, _) in columns {
         print!("{name:>18}");
     }
     println!("{:>22}", "ours / best peer");
     for (at, (name, ours, digits)) in rows.iter().enumerate() {
-        print!("{name:48}");
+        print!("{name:56}");
         for (_, rows) in columns {
             match rows[at].1 {
                 Some(value) => print!("{value:>18.digits$}"),
@@ -144,6 +153,7 @@ fn measure(kind: Kind, flags: &Flags, load: &payload::Load, payload: &Payload) -
     let clock = SystemClock::new();
     let dir = tempfile::tempdir().unwrap();
     let mut rows: Vec<Row> = Vec::new();
+    let mut row = |name: &str, value, digits| rows.push((name.to_owned(), value, digits));
     let server = Peer::start(kind, dir.path());
     server.wait_until_ready();
     std::thread::sleep(Duration::from_secs(1));
@@ -161,52 +171,72 @@ fn measure(kind: Kind, flags: &Flags, load: &payload::Load, payload: &Payload) -
     let (new_samples, new_cpu_s, ..) = send(new);
     let (samples, cpu_s, wall_s, mut took, again) = send(steady);
     let steady_us = cpu_s * 1e6 / samples;
-    rows.push(("CPU s per M samples, steady", Some(steady_us), 3));
-    rows.push(("samples/s (M)", Some(samples / wall_s / 1e6), 3));
-    rows.push((
-        "creating a series, CPU us more",
-        Some(new_cpu_s * 1e6 / new_samples - steady_us),
-        1,
-    ));
+    row("CPU s per M samples, steady", Some(steady_us), 3);
+    row("samples/s (M)", Some(samples / wall_s / 1e6), 3);
+    row("creating a series, CPU us more", Some(new_cpu_s * 1e6 / new_samples - steady_us), 1);
     took.sort_unstable();
     let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
-    rows.push(("request, ms: median", Some(at(0.5)), 2));
-    rows.push(("request, ms: p99", Some(at(0.99)), 2));
-    rows.push(("request, ms: longest", Some(at(1.0)), 1));
-    rows.push(("requests sent again", Some(again as f64), 0));
+    row("request, ms: median", Some(at(0.5)), 2);
+    row("request, ms: p99", Some(at(0.99)), 2);
+    row("request, ms: longest", Some(at(1.0)), 1);
+    row("requests sent again", Some(again as f64), 0);
     let memory = server.anonymous_bytes();
-    rows.push(("anonymous memory after the load, MB", Some(memory as f64 / 1e6), 1));
-    rows.push((
+    row("anonymous memory after the load, MB", Some(memory as f64 / 1e6), 1);
+    row(
         "anonymous memory, B a series",
         Some((memory.saturating_sub(idle)) as f64 / load.series as f64),
         0,
-    ));
+    );
     std::thread::sleep(Duration::from_secs(flags.settle_s));
-    rows.push(("anonymous memory settled, MB", Some(server.anonymous_bytes() as f64 / 1e6), 1));
+    row("anonymous memory settled, MB", Some(server.anonymous_bytes() as f64 / 1e6), 1);
     let settled_us = (server.cpu_s() - new_cpu_s) * 1e6 / samples;
-    rows.push(("CPU s per M samples, settling included", Some(settled_us), 3));
+    row("CPU s per M samples, settling included", Some(settled_us), 3);
     let (log, rest) = server.disk_bytes();
     let all = payload.samples as f64;
-    rows.push(("disk settled, B a sample: log", Some(log as f64 / all), 3));
-    rows.push(("disk settled, B a sample: without the log", Some(rest as f64 / all), 3));
-    rows.push(("disk settled, B a sample: all", Some((log + rest) as f64 / all), 3));
+    row("disk settled, B a sample: log", Some(log as f64 / all), 3);
+    row("disk settled, B a sample: without the log", Some(rest as f64 / all), 3);
+    row("disk settled, B a sample: all", Some((log + rest) as f64 / all), 3);
     let merged = server.force_merge().then(|| server.disk_bytes().1 as f64 / all);
-    rows.push(("disk after a forced merge, B a sample", merged, 3));
+    row("disk after a forced merge, B a sample", merged, 3);
     let count = format!("count_over_time({}[25h])", payload.probe.0);
     let lost = |server: &Peer| {
         server.query(&count, payload.end_ms + 60_000).map(|found| payload.probe.1 as f64 - found)
     };
-    rows.push(("samples of a probe that are missing", lost(&server), 0));
+    row("samples of a probe that are missing", lost(&server), 0);
     server.stop(false);
     for (kill, name) in [(false, "ready after SIGTERM, s"), (true, "ready after SIGKILL, s")] {
         let from = clock.elapsed();
         let server = Peer::start(kind, dir.path());
         let took = server.wait_for(&count, payload.end_ms + 60_000, &clock, from);
-        rows.push((name, Some(took.as_secs_f64()), 3));
+        row(name, Some(took.as_secs_f64()), 3);
         if kill {
-            rows.push(("missing of the probe after SIGKILL", lost(&server), 0));
+            row("missing of the probe after SIGKILL", lost(&server), 0);
         }
         server.stop(!kill);
     }
+    rows
+}
+
+fn measure_queries(kind: Kind, flags: &Flags, _: &payload::Load, payload: &Payload) -> Vec<Row> {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Peer::start(kind, dir.path());
+    server.wait_until_ready();
+    sender::send(
+        server.port,
+        "/api/v1/write",
+        flags.protocol,
+        &payload.requests,
+        flags.connections,
+    );
+    std::thread::sleep(Duration::from_secs(flags.settle_s));
+    let mut rows: Vec<Row> = Vec::new();
+    for (name, query) in queries::of(flags.load) {
+        let cost = queries::measure(&server, query, payload.end_ms);
+        let of = |part: fn(&queries::Cost) -> f64| cost.as_ref().map(part);
+        rows.push((format!("{name}: CPU ms"), of(|cost| cost.cpu_ms), 2));
+        rows.push((format!("{name}: round trip ms"), of(|cost| cost.median_ms), 2));
+        rows.push((format!("{name}: KB"), of(|cost| cost.bytes as f64 / 1e3), 1));
+    }
+    server.stop(false);
     rows
 }

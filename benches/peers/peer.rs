@@ -126,17 +126,22 @@ impl Peer {
         answer.starts_with("HTTP/1.1 200").then_some(answer)
     }
 
+    /// What is added to a query so that its answer is not one kept from before.
+    pub(crate) fn uncached(&self) -> &'static str {
+        if self.kind == Kind::VictoriaMetrics { "&nocache=1" } else { "" }
+    }
+
     /// Returns what an expression is at a time; `None` without an answer.
     pub(crate) fn query(&self, expr: &str, time_ms: i64) -> Option<f64> {
         let mut encoded = String::new();
         for byte in expr.bytes() {
             write!(encoded, "%{byte:02x}").unwrap();
         }
-        let nocache = if self.kind == Kind::VictoriaMetrics { "&nocache=1" } else { "" };
         let path = format!(
-            "/api/v1/query?query={encoded}&time={}.{:03}{nocache}",
+            "/api/v1/query?query={encoded}&time={}.{:03}{}",
             time_ms / 1000,
-            time_ms % 1000
+            time_ms % 1000,
+            self.uncached(),
         );
         let answer = self.get(&path)?;
         let value = answer.split("\"value\":[").nth(1)?.split('"').nth(1)?;
