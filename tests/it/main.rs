@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod import;
 mod ingest;
+mod instants;
 mod learn;
 mod peers;
 mod promql;
