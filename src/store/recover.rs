@@ -227,9 +227,9 @@ impl Restoring {
         let restored = self.head.restore(&held.bytes, held.count, &self.pairs);
         if restored.len() < held.count || restored.contains(&None) {
             // Which samples are lost is not known.
-            self.nameless += held.samples;
+            self.nameless = self.nameless.saturating_add(held.samples);
         }
-        self.samples += held.samples;
+        self.samples = self.samples.saturating_add(held.samples);
         for (place, id) in self.numbers[first..].iter_mut().zip(restored) {
             *place = id;
             if let Some(id) = id
@@ -294,7 +294,7 @@ impl Restoring {
             {
                 let (time_ms, bits) = (run.times_ms[count - 1], run.bits[count - 1]);
                 *tail = Tail { kind: TailKind::Float, time_ms, bits, ..*tail };
-                self.samples += count as u64;
+                self.samples = self.samples.saturating_add(count as u64);
                 return self.head.push_floats(id, run);
             }
         }
@@ -307,7 +307,8 @@ impl Restoring {
     /// Takes in a sample that came in order.
     fn sample(&mut self, number: Number, time_ms: i64, sample: Stored, start_ms: i64) {
         let Some(id) = self.id(number) else {
-            self.nameless += u64::from(time_ms >= self.covered_until_ms);
+            self.nameless =
+                self.nameless.saturating_add(u64::from(time_ms >= self.covered_until_ms));
             return;
         };
         let tail = self.tails.get(id);
@@ -331,7 +332,7 @@ impl Restoring {
         if time_ms < self.covered_until_ms {
             return;
         }
-        self.samples += 1;
+        self.samples = self.samples.saturating_add(1);
         match sample {
             Stored::Float(bits) => self.head.push_float(id, time_ms, bits, start_ms),
             Stored::Histogram(histogram) => {
@@ -344,11 +345,11 @@ impl Restoring {
     fn late(&mut self, number: Number, time_ms: i64, sample: Stored, start_ms: i64) {
         let is_covered = time_ms < self.covered_until_ms;
         let Some(id) = self.id(number) else {
-            self.nameless += u64::from(!is_covered);
+            self.nameless = self.nameless.saturating_add(u64::from(!is_covered));
             return;
         };
         if !is_covered && self.head.sample_at(id, time_ms).is_none() {
-            self.samples += 1;
+            self.samples = self.samples.saturating_add(1);
             self.head.insert_late(id, time_ms, sample, start_ms);
         }
     }

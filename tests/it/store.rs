@@ -713,6 +713,7 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
 
 mod acks;
 mod checkpoints;
+mod fuzzed;
 mod hooked;
 mod model;
 mod schedules;

@@ -101,7 +101,15 @@ impl Index {
         }
     }
 
-    fn number(&self, section: usize, at: usize) -> Option<usize> {
+    /// Returns the number that is `place` bytes into an entry of a table.
+    fn number(
+        &self,
+        section: usize,
+        entry: usize,
+        entry_len: usize,
+        place: usize,
+    ) -> Option<usize> {
+        let at = entry.checked_mul(entry_len)?.checked_add(place)?;
         let bytes = self.section(section).get(at..)?;
         Reader::new(bytes).u32().map(|number| number as usize)
     }
@@ -116,21 +124,21 @@ impl Index {
     }
 
     fn name(&self, at: usize) -> Option<&str> {
-        self.string(self.number(NAMES, at * NAME_LEN)?)
+        self.string(self.number(NAMES, at, NAME_LEN, 0)?)
     }
 
     /// Returns the first pair of a name; that of the name after the last is the end.
     fn first_pair(&self, at: usize) -> Option<usize> {
-        self.number(NAMES, at * NAME_LEN + 4)
+        self.number(NAMES, at, NAME_LEN, 4)
     }
 
     fn value(&self, pair: usize) -> Option<&str> {
-        self.string(self.number(PAIRS, pair * PAIR_LEN)?)
+        self.string(self.number(PAIRS, pair, PAIR_LEN, 0)?)
     }
 
     fn posting_at(&self, pair: usize) -> Option<RoaringBitmap> {
-        let start = self.number(PAIRS, pair * PAIR_LEN + 4)?;
-        let end = self.number(PAIRS, (pair + 1) * PAIR_LEN + 4)?;
+        let start = self.number(PAIRS, pair, PAIR_LEN, 4)?;
+        let end = self.number(PAIRS, pair.checked_add(1)?, PAIR_LEN, 4)?;
         RoaringBitmap::deserialize_from(self.section(POSTINGS).get(start..end)?).ok()
     }
 
@@ -163,7 +171,7 @@ impl Index {
     }
 
     fn try_series(&self, series: usize) -> Option<(Labels, Vec<ChunkRef>)> {
-        let offset = self.number(SERIES_OFFSETS, series * 4)?;
+        let offset = self.number(SERIES_OFFSETS, series, 4, 0)?;
         let mut reader = Reader::new(self.section(SERIES).get(offset..)?);
         let count = reader.count(1)?;
         let mut pairs = Vec::with_capacity(count);
