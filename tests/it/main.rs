@@ -7,6 +7,7 @@ mod alerts;
 mod api;
 mod crash;
 mod demo;
+mod differential;
 mod import;
 mod ingest;
 mod instants;

@@ -312,11 +312,12 @@ fn quantile_of_buckets(q: f64, buckets: &mut [UpTo]) -> (f64, Option<Tally>) {
     let tally = force_monotonic(buckets);
     let last = buckets.len() - 1;
     let all = buckets[last].count;
-    if last == 0 || all == 0.0 || all.is_nan() {
+    if last == 0 || all == 0.0 {
         return (f64::NAN, tally);
     }
     let rank = q * all;
-    let at = buckets[..last].partition_point(|bucket| bucket.count < rank);
+    // A rank that is no number is reached nowhere.
+    let at = buckets[..last].partition_point(|bucket| rank.is_nan() || bucket.count < rank);
     if at == last {
         return (buckets[last - 1].bound, tally);
     }

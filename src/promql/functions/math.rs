@@ -68,14 +68,15 @@ pub(super) fn clamp(
     })
 }
 
-/// The larger, NaN if either is.
+/// The larger as Go has it: infinity if either is, else NaN if either is.
 pub(super) fn go_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    let is_nan = a.is_nan() || b.is_nan();
+    if is_nan && a.max(b) != f64::INFINITY { f64::NAN } else { a.max(b) }
 }
 
-/// The smaller, NaN if either is.
+/// The smaller as Go has it: minus infinity if either is, else NaN if either is.
 pub(super) fn go_min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    -go_max(-a, -b)
 }
 
 /// `min_of` and `max_of`.

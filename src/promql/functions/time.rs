@@ -17,11 +17,23 @@ pub(super) struct Civil {
     pub(super) second_of_day: u32,
 }
 
+/// The first second of the year -292277022399, s since the epoch.
+const FIRST_S: i64 = -9_223_372_028_715_321_600;
+
+/// Returns the whole seconds of a value; of what has none, the least number, as amd64 converts.
+fn whole(value: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
+}
+
 impl Civil {
     /// The proleptic Gregorian calendar, by the method of days since 0000-03-01 (H. Hinnant,
-    /// chrono-compatible low-level date algorithms). Any 64-bit second has an answer.
+    /// chrono-compatible low-level date algorithms). Any 64-bit second has an answer; those before
+    /// the year -292277022399 wrap around, as they do in Go.
     fn of_seconds(seconds: i64) -> Civil {
-        let days = i128::from(seconds.div_euclid(86_400));
+        let wrapped = if seconds < FIRST_S { 1i128 << 64 } else { 0 };
+        let seconds = i128::from(seconds) + wrapped;
+        let days = seconds.div_euclid(86_400);
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);
@@ -68,7 +80,7 @@ pub(super) fn civil(ev: &Evaluator<'_>, call: &Call, part: fn(&Civil) -> f64) ->
             column,
         }]));
     }
-    math::each_at(ev, call, |_, value| part(&Civil::of_seconds(value as i64)))
+    math::each_at(ev, call, |_, value| part(&Civil::of_seconds(whole(value))))
 }
 
 /// The time, or the start timestamp, of the sample that each step sees; of anything but a
@@ -120,7 +132,15 @@ mod tests {
             );
             assert_eq!(civil.weekday, time.weekday().to_sunday_zero_offset() as u32);
         }
-        Civil::of_seconds(i64::MIN);
-        Civil::of_seconds(i64::MAX);
+        for (seconds, expected) in [
+            (i64::MAX, (292_277_026_596, 12, 4, 55_807)),
+            (whole(f64::NAN), (292_277_026_596, 12, 4, 55_808)),
+            (whole(1e300), (292_277_026_596, 12, 4, 55_808)),
+            (FIRST_S, (-292_277_022_399, 1, 1, 0)),
+        ] {
+            let civil = Civil::of_seconds(seconds);
+            let found = (civil.year, civil.month, civil.day, civil.second_of_day);
+            assert_eq!(found, expected, "{seconds}");
+        }
     }
 }
