@@ -6,7 +6,7 @@ use super::receiver::Writing;
 use super::sample::Sample;
 use super::wire::{DecodeError, Fields};
 use crate::series::{METRIC_NAME, SeriesId};
-use crate::store::{Exemplar, MetricMetadata, MetricType, Spelling};
+use crate::store::{Exemplar, MetricMetadata, MetricType, Speller, Spelling};
 
 /// Buffers that one request leaves to the next.
 #[derive(Default)]
@@ -80,12 +80,11 @@ impl<'a> Symbols<'a> {
 /// Returns how a series is spelled: by the texts of its labels, whatever their numbers are in this
 /// request. `None` where there is no text for a reference.
 #[inline]
-fn spell(refs: &[u32], spellings: &[Spelling]) -> Option<Spelling> {
-    let mut all = Spelling::EMPTY;
-    for index in refs {
-        all = all.then(*spellings.get(*index as usize)?);
+fn spell(refs: &[u32], spellings: &[Spelling], speller: &Speller) -> Option<Spelling> {
+    if refs.iter().any(|index| *index as usize >= spellings.len()) {
+        return None;
     }
-    Some(all)
+    Some(speller.join(refs.iter().map(|index| spellings[*index as usize])))
 }
 
 #[inline]
@@ -156,7 +155,7 @@ fn find(
     spellings: &[Spelling],
     writing: &mut Writing<'_>,
 ) -> Result<SeriesId, LabelError> {
-    let spelling = spell(refs, spellings);
+    let spelling = spell(refs, spellings, writing.transaction.speller());
     let known = spelling.and_then(|spelling| writing.transaction.known(spelling));
     if let Some(id) = known {
         debug_assert!(

@@ -30,17 +30,24 @@ impl Hash for Spelling {
 
 /// Makes spellings. Of two stores each makes its own.
 #[derive(Clone, Debug)]
-pub struct Speller([foldhash::quality::RandomState; 2]);
+pub struct Speller {
+    hashers: [foldhash::quality::RandomState; 2],
+    /// Odd, one for each place of a part.
+    factors: [[u64; 2]; FACTORS],
+}
 
-/// Odd, with bits all over.
-const MIX: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
+/// What the spelling of no parts is: not zero, which no series has.
+const START_HASH: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
+
+/// Places of parts that have a factor of their own; series have a name and a value per label.
+const FACTORS: usize = 64;
 
 impl Speller {
     pub(super) fn new() -> Speller {
-        Speller([
-            foldhash::quality::RandomState::default(),
-            foldhash::quality::RandomState::default(),
-        ])
+        let hashers = [(); 2].map(|()| foldhash::quality::RandomState::default());
+        let factor = |place: usize| [0, 1].map(|lane: usize| hashers[lane].hash_one(place) | 1);
+        let factors = std::array::from_fn(factor);
+        Speller { hashers, factors }
     }
 
     /// Returns the spelling of a series that is these bytes.
@@ -49,25 +56,29 @@ impl Speller {
         Spelling { hash: self.hash(bytes), len: u32::try_from(bytes.len()).unwrap_or(0) }
     }
 
+    /// Returns the spelling of a series that is these parts in this order: the sum of the parts'
+    /// hashes, each times the factor of its place (multilinear hashing: Carter and Wegman 1979), so
+    /// that no step waits for the one before.
+    #[inline]
+    pub fn join(&self, parts: impl Iterator<Item = Spelling>) -> Spelling {
+        let mut hash = START_HASH;
+        for (place, part) in parts.enumerate() {
+            let factors = self.factors[place % FACTORS];
+            // Places further on begin anew, with what came before as one part.
+            let is_anew = place > 0 && place % FACTORS == 0;
+            for ((hash, part), factor) in hash.iter_mut().zip(part.hash).zip(factors) {
+                if is_anew {
+                    *hash = (*hash ^ *hash >> 32).wrapping_mul(factor);
+                }
+                *hash = hash.wrapping_add(part.wrapping_mul(factor));
+            }
+        }
+        Spelling { hash, len: 0 }
+    }
+
     #[inline]
     fn hash(&self, bytes: &[u8]) -> [u64; 2] {
-        [self.0[0].hash_one(bytes), self.0[1].hash_one(bytes)]
-    }
-}
-
-impl Spelling {
-    /// The spelling of nothing, to which parts are added.
-    pub const EMPTY: Spelling = Spelling { hash: MIX, len: 0 };
-
-    /// Returns the spelling that is this one followed by another.
-    #[must_use]
-    #[inline]
-    pub fn then(self, next: Spelling) -> Spelling {
-        let lane = |at: usize| {
-            let product = u128::from(self.hash[at] ^ next.hash[at]) * u128::from(MIX[at]);
-            (product as u64).rotate_left(29) ^ (product >> 64) as u64
-        };
-        Spelling { hash: [lane(0), lane(1)], len: 0 }
+        [self.hashers[0].hash_one(bytes), self.hashers[1].hash_one(bytes)]
     }
 }
 
@@ -241,13 +252,19 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_parts_matters() {
+    fn the_order_and_the_number_of_parts_matter() {
         let speller = Speller::new();
-        let (a, b) = (speller.spell(b"a"), speller.spell(b"b"));
-        let of =
-            |parts: &[Spelling]| parts.iter().fold(Spelling::EMPTY, |all, part| all.then(*part));
+        let parts: Vec<_> = (0..200u8).map(|part| speller.spell(&[part])).collect();
+        let of = |parts: &[Spelling]| speller.join(parts.iter().copied());
+        let (a, b) = (parts[0], parts[1]);
         assert_ne!(of(&[a, b]), of(&[b, a]));
         assert_ne!(of(&[a]), of(&[a, a]));
         assert_eq!(of(&[a, b]), of(&[a, b]));
+        for place in [0, 63, 64, 65, 128] {
+            let mut others = parts.clone();
+            others.swap(place, place + 64);
+            assert_ne!(of(&parts), of(&others));
+            assert_ne!(of(&parts[..place]), of(&parts[..=place]));
+        }
     }
 }
