@@ -4,7 +4,7 @@
 pub fn format_float(value: f64) -> String {
     let mut text = Vec::with_capacity(24);
     push_float(&mut text, value);
-    String::from_utf8(text).expect("a number is ASCII")
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// As [`format_float`], appended to a text; an answer may hold millions of numbers.
@@ -33,7 +33,7 @@ pub fn push_float(text: &mut Vec<u8>, value: f64) {
         return text.extend_from_slice(value.to_string().as_bytes());
     }
     let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("Rust prints an exponent");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let (sign, digits) = match exponent.strip_prefix('-') {
         Some(digits) => ('-', digits),
         None => ('+', exponent),

@@ -1,5 +1,3 @@
-use std::fmt::Write;
-
 /// A span of time, both ends included, ms since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimeRange {
@@ -97,7 +95,8 @@ pub fn format_duration(duration_ms: i64) -> String {
         // Upstream prints years and weeks only where nothing is left over.
         let exact_only = matches!(unit, "y" | "w");
         if rest >= unit_ms && (!exact_only || rest.is_multiple_of(unit_ms)) {
-            write!(text, "{}{unit}", rest / unit_ms).expect("a String takes everything");
+            text.push_str(&(rest / unit_ms).to_string());
+            text.push_str(unit);
             rest %= unit_ms;
         }
     }
@@ -108,7 +107,7 @@ pub fn format_duration(duration_ms: i64) -> String {
 pub fn format_time_s(time_ms: i64) -> String {
     let mut text = Vec::with_capacity(16);
     push_time_s(&mut text, time_ms);
-    String::from_utf8(text).expect("a number is ASCII")
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// As [`format_time_s`], appended to a text.

@@ -213,8 +213,10 @@ impl<'a> Transaction<'a> {
             let samples = self.batch.samples.iter_mut().map(|row| &mut row.series);
             let exemplars = self.batch.exemplars.iter_mut().map(|(series, _)| series);
             for series in samples.chain(exemplars) {
-                if let (asked, NO_GENERATION) = split(*series) {
-                    *series = ids[asked as usize];
+                if let (asked, NO_GENERATION) = split(*series)
+                    && let Some(id) = ids.get(asked as usize)
+                {
+                    *series = *id;
                 }
             }
         }

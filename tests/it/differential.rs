@@ -19,6 +19,12 @@ const QUERIES: usize = 400;
 const STEP_MS: i64 = 15_000;
 const STEPS: i64 = 480;
 
+/// When the data begin: always the same, so that a seed always asks the same of the same.
+const START_MS: i64 = 1_700_000_040_007;
+
+/// Both servers keep what is older.
+const RETENTION: &str = "--storage.tsdb.retention.time=100y";
+
 /// Counters are so far from zero that no extrapolation of theirs comes near it.
 const FAR: f64 = 1e5;
 
@@ -70,7 +76,7 @@ fn random_queries_have_the_answers_of_prometheus() {
     let dir = dir.path();
     let [port, their_port] = [(); 2].map(|()| free_port());
     let client = |port: u16| HttpClient::new(format!("http://127.0.0.1:{port}"));
-    let _forewarn = Process::forewarn(dir, port, &[]);
+    let _forewarn = Process::forewarn(dir, port, &[RETENTION]);
     std::fs::File::create(dir.join("prometheus.yml")).unwrap();
     let mut prometheus = Process::start(
         &prometheus,
@@ -79,6 +85,7 @@ fn random_queries_have_the_answers_of_prometheus() {
             format!("--storage.tsdb.path={}", dir.join("prometheus").display()),
             format!("--web.listen-address=127.0.0.1:{their_port}"),
             "--web.enable-remote-write-receiver".to_owned(),
+            RETENTION.to_owned(),
         ],
         dir.join("prometheus.log"),
     );
@@ -86,7 +93,7 @@ fn random_queries_have_the_answers_of_prometheus() {
     prometheus.wait_ready(&theirs, "/-/ready");
     let seed = setting("FOREWARN_SEED", 1);
     let mut random = fastrand::Rng::with_seed(seed);
-    let start_ms = fill(&[&ours, &theirs], &mut random);
+    fill(&[&ours, &theirs], &mut random);
 
     let (mut differences, mut answered, mut excused) = (Vec::new(), 0, BTreeMap::new());
     let count = setting("FOREWARN_QUERIES", QUERIES as u64);
@@ -97,7 +104,7 @@ fn random_queries_have_the_answers_of_prometheus() {
             if grammar.random.u8(0..12) == 0 { grammar.scalar(2) } else { grammar.vector(depth) };
         // No window begins or ends at a sample, which are all 7 ms after a second: 2.42 takes ranges
         // as closed on the left.
-        let time_ms = start_ms + random.i64(20..STEPS * STEP_MS / 1000) * 1000 + 500;
+        let time_ms = START_MS + random.i64(20..STEPS * STEP_MS / 1000) * 1000 + 500;
         let (path, parameters) = if random.bool() {
             ("/api/v1/query", vec![("time", seconds(time_ms))])
         } else {
@@ -137,11 +144,8 @@ fn seconds(time_ms: i64) -> String {
     format!("{}.{:03}", time_ms / 1000, time_ms % 1000)
 }
 
-/// Writes two hours of all kinds of series into all servers; returns when they begin.
-fn fill(servers: &[&HttpClient], random: &mut fastrand::Rng) -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "real peers live on the real clock")]
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let start_ms = (now.as_millis() as i64 - (STEPS + 40) * STEP_MS) / 60_000 * 60_000 + 7;
+/// Writes two hours of all kinds of series into all servers.
+fn fill(servers: &[&HttpClient], random: &mut fastrand::Rng) {
     let mut series: Vec<(Vec<(&str, String)>, f64)> = Vec::new();
     for host in 1..=4 {
         for job in ["api", "batch"] {
@@ -168,7 +172,7 @@ fn fill(servers: &[&HttpClient], random: &mut fastrand::Rng) -> i64 {
         series.push((vec![("__name__", name), ("instance", instance), ("version", version)], 1.0));
     }
     for step in 0..STEPS {
-        let time_ms = start_ms + step * STEP_MS;
+        let time_ms = START_MS + step * STEP_MS;
         let mut timeseries = Vec::new();
         let mut bucket = 0.0;
         for (labels, state) in &mut series {
@@ -214,7 +218,6 @@ fn fill(servers: &[&HttpClient], random: &mut fastrand::Rng) -> i64 {
             assert!(answer.status < 300, "{} {}", answer.status, answer.text());
         }
     }
-    start_ms
 }
 
 fn is_empty(answer: &Answer) -> bool {

@@ -34,13 +34,14 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Encodes times, of which there must be one.
+    /// Encodes times. Without any the range is empty.
     pub(super) fn new(times_ms: &[i64], effort: Effort) -> Times {
-        let (first, last) = times_ms.first().zip(times_ms.last()).expect("a chunk has samples");
+        let ends = times_ms.first().zip(times_ms.last());
+        let (first, last) = ends.map_or((i64::MAX, i64::MIN), |(first, last)| (*first, *last));
         let mut bytes = Vec::new();
         codec::encode_times(times_ms, effort, &mut bytes);
         Times {
-            range: TimeRange::new(*first, *last),
+            range: TimeRange::new(first, last),
             count: times_ms.len() as u32,
             bytes: bytes.into(),
         }

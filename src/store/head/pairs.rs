@@ -241,8 +241,9 @@ impl Pair {
     }
 }
 
-fn bitmap(slots: impl Iterator<Item = Slot>) -> RoaringBitmap {
-    RoaringBitmap::from_sorted_iter(slots).expect("they come by ascending slot")
+/// Makes a bitmap of slots, quickly where they ascend, as they do.
+fn bitmap(slots: impl Iterator<Item = Slot> + Clone) -> RoaringBitmap {
+    RoaringBitmap::from_sorted_iter(slots.clone()).unwrap_or_else(|_| slots.collect())
 }
 
 impl Posting {

@@ -250,7 +250,7 @@ impl Head {
         if samples.open.count == 0 {
             return None;
         }
-        let first_ms = self.columns.first_ms(samples.part);
+        let first_ms = self.columns.first_ms(samples.part)?;
         // The newest sample of all may be a late one or a histogram, which does no harm here.
         Some(TimeRange::new(first_ms, samples.newest_ms.max(first_ms)))
     }
