@@ -44,6 +44,7 @@ impl Default for EngineOptions {
 #[derive(Clone)]
 pub struct Engine {
     options: Arc<EngineOptions>,
+    lanes: Arc<eval::Lanes>,
     clock: Arc<dyn Clock>,
 }
 
@@ -208,7 +209,7 @@ pub enum QueryError {
 impl Engine {
     /// Returns an engine with these limits.
     pub fn new(options: EngineOptions, clock: Arc<dyn Clock>) -> Engine {
-        Engine { options: Arc::new(options), clock }
+        Engine { options: Arc::new(options), lanes: Arc::new(eval::Lanes::new()), clock }
     }
 
     /// Returns the engine's limits.
@@ -227,6 +228,7 @@ impl Engine {
         let times = RangeQuery { start_ms: time_ms, end_ms: time_ms, step_ms: 1 };
         let started = self.clock.elapsed();
         let query = self.query(snapshot, expr, times, options, started)?;
+        let _lane = self.lanes.enter();
         let value = eval::instant(&query, expr)?;
         Ok(self.finish(&query, value, started))
     }
@@ -252,6 +254,7 @@ impl Engine {
         }
         let started = self.clock.elapsed();
         let query = self.query(snapshot, expr, times, options, started)?;
+        let _lane = self.lanes.enter();
         let value = eval::range(&query, expr)?;
         Ok(self.finish(&query, value, started))
     }
@@ -271,7 +274,8 @@ impl Engine {
         let limit = self.options.timeout;
         let timeout = options.timeout.map_or(limit, |wanted| wanted.min(limit));
         let deadline = started.saturating_add(timeout);
-        Ok(eval::Query::new(snapshot, &self.options, options, times, &*self.clock, deadline))
+        let (lanes, clock) = (&*self.lanes, &*self.clock);
+        Ok(eval::Query::new(snapshot, &self.options, options, times, lanes, clock, deadline))
     }
 
     fn finish(&self, query: &eval::Query<'_>, value: QueryValue, started: Duration) -> QueryResult {

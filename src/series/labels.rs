@@ -85,26 +85,26 @@ impl Labels {
     /// Returns the set without `__name__`.
     #[must_use]
     pub fn without_metric_name(&self) -> Labels {
-        if self.get(METRIC_NAME).is_none() {
-            return self.clone();
-        }
-        Labels::from_sorted(self.iter().filter(|(name, _)| *name != METRIC_NAME))
+        self.filter(|name| name != METRIC_NAME)
     }
 
     /// Returns the labels named, and no others.
     #[must_use]
     pub fn keep(&self, names: &[impl AsRef<str>]) -> Labels {
-        Labels::from_sorted(
-            self.iter().filter(|(name, _)| names.iter().any(|n| n.as_ref() == *name)),
-        )
+        self.filter(|name| names.iter().any(|n| n.as_ref() == name))
     }
 
     /// Returns the set without the labels named.
     #[must_use]
     pub fn without(&self, names: &[impl AsRef<str>]) -> Labels {
-        Labels::from_sorted(
-            self.iter().filter(|(name, _)| !names.iter().any(|n| n.as_ref() == *name)),
-        )
+        self.filter(|name| !names.iter().any(|n| n.as_ref() == name))
+    }
+
+    fn filter(&self, keeps: impl Fn(&str) -> bool) -> Labels {
+        if self.iter().all(|(name, _)| keeps(name)) {
+            return self.clone();
+        }
+        Labels::from_sorted(self.iter().filter(|(name, _)| keeps(name)))
     }
 
     /// Returns the set with one label changed; an empty value removes it.

@@ -147,8 +147,26 @@ fn a_query_stops_when_it_is_told_to_or_its_time_is_up() {
         let engine = Engine::new(options, Arc::new(SlowClock::default()));
         engine.range(&snapshot, &expr, HOUR, &QueryOptions::default()).map(|result| result.value)
     };
-    assert!(matches!(slow(50), Err(QueryError::Timeout)));
+    assert!(matches!(slow(6), Err(QueryError::Timeout)));
     assert!(slow(1000).is_ok());
+}
+
+#[test]
+fn a_query_of_one_series_is_asked_on_its_way_whether_it_is_to_stop() {
+    let f = fixture(1, EngineOptions::default());
+    let expr = parse("quantile_over_time(0.5, up[1h])").unwrap();
+    let looks = |step_ms| {
+        let clock = Arc::new(SlowClock::default());
+        let options =
+            EngineOptions { timeout: Duration::from_secs(1000), ..EngineOptions::default() };
+        let engine = Engine::new(options, clock.clone());
+        let times = RangeQuery { start_ms: 3_600_000, end_ms: 7_200_000, step_ms };
+        engine.range(&f.store.snapshot(), &expr, times, &QueryOptions::default()).unwrap();
+        clock.0.load(Ordering::SeqCst)
+    };
+    // 144,000 steps see 30 samples on average.
+    let (many, one) = (looks(25), looks(3_600_000));
+    assert!(many >= one + 3, "{many} {one}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Evaluator<'_> {
         aggregate: &Aggregate,
         each: &mut dyn FnMut(&Fold<'_>) -> Column,
     ) -> Answer<Vec<Row>> {
-        let rows = self.vector(&aggregate.expr)?;
+        let rows = self.reducing(aggregate).vector(&aggregate.expr)?;
         let mut results = Vec::new();
         for group in groups(&rows, &aggregate.grouping) {
             self.check()?;

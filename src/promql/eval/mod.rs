@@ -8,30 +8,27 @@
 mod aggregate;
 mod binary;
 mod column;
+mod lanes;
 mod notes;
 mod pick;
+mod query;
 mod ranges;
 mod select;
+mod series;
 mod smoothed;
+mod wanted;
 
-use std::cell::{Cell, RefCell};
-use std::time::Duration;
-
-use crate::env::Clock;
-use crate::lang::{Source, Span};
+use crate::lang::Span;
 use crate::series::{Labels, METRIC_NAME, Points, is_stale};
-use crate::store::Snapshot;
 
-use super::ast::{At, Call, Expr, TimeSpan, UnaryOp, ValueType};
-use super::duration::QuerySpan;
-use super::engine::{
-    EngineOptions, QueryError, QueryOptions, QueryStats, QueryValue, RangeQuery, Series, Value,
-    VectorElement,
-};
+use super::ast::{At, Call, Expr, Grouping, TimeSpan, UnaryOp, ValueType};
+use super::engine::{QueryError, QueryValue, RangeQuery, Series, Value, VectorElement};
 use super::features::Features;
 
 pub(super) use column::{ABSENT, Column, Row, histogram_cost, merge_equal_labels};
+pub(super) use lanes::Lanes;
 pub(super) use notes::{Level, Tally, for_metric, short};
+pub(super) use query::Query;
 pub(super) use ranges::{Ranges, View};
 pub(super) use select::Aspect;
 
@@ -64,101 +61,6 @@ impl Steps {
 
     fn last_ms(self) -> i64 {
         self.time_ms(self.count.saturating_sub(1))
-    }
-}
-
-/// What holds for a whole query, at whatever depth.
-pub(super) struct Query<'q> {
-    snapshot: &'q Snapshot,
-    engine: &'q EngineOptions,
-    options: &'q QueryOptions,
-    times: RangeQuery,
-    clock: &'q dyn Clock,
-    deadline: Duration,
-    held: Cell<usize>,
-    stats: Cell<QueryStats>,
-    notes: RefCell<notes::Notes>,
-}
-
-impl<'q> Query<'q> {
-    pub(super) fn new(
-        snapshot: &'q Snapshot,
-        engine: &'q EngineOptions,
-        options: &'q QueryOptions,
-        times: RangeQuery,
-        clock: &'q dyn Clock,
-        deadline: Duration,
-    ) -> Query<'q> {
-        Query {
-            snapshot,
-            engine,
-            options,
-            times,
-            clock,
-            deadline,
-            held: Cell::new(0),
-            stats: Cell::default(),
-            notes: RefCell::default(),
-        }
-    }
-
-    /// Returns warnings and infos.
-    pub(super) fn notes(&self) -> (Vec<String>, Vec<String>) {
-        let source = self.options.text.as_ref().map(|text| Source { name: "query", text });
-        let notes = self.notes.borrow();
-        (notes.texts(Level::Warning, source), notes.texts(Level::Info, source))
-    }
-
-    pub(super) fn stats(&self) -> QueryStats {
-        self.stats.get()
-    }
-
-    fn lookback_ms(&self) -> i64 {
-        self.options.lookback_ms.unwrap_or(self.engine.lookback_ms)
-    }
-
-    /// Fails if the query must not go on.
-    fn check(&self) -> Result<(), QueryError> {
-        if self.options.cancel.is_canceled() {
-            return Err(QueryError::Canceled);
-        }
-        if self.clock.elapsed() > self.deadline { Err(QueryError::Timeout) } else { Ok(()) }
-    }
-
-    /// Counts samples that are held now, until [`Query::release`].
-    fn hold(&self, samples: usize) -> Result<(), QueryError> {
-        let held = self.held.get() + samples;
-        self.held.set(held);
-        let mut stats = self.stats.get();
-        stats.samples_peak = stats.samples_peak.max(held);
-        self.stats.set(stats);
-        let limit = self.engine.max_samples;
-        if held > limit { Err(QueryError::TooManySamples { limit }) } else { Ok(()) }
-    }
-
-    /// Fails if so many steps could never be held, before memory is asked for.
-    fn check_steps(&self, steps: Steps) -> Result<(), QueryError> {
-        let limit = self.engine.max_samples;
-        if steps.count > limit.max(1_000_000) {
-            return Err(QueryError::TooManySamples { limit });
-        }
-        Ok(())
-    }
-
-    fn release(&self, samples: usize) {
-        self.held.set(self.held.get().saturating_sub(samples));
-    }
-
-    fn count_read(&self, samples: usize) {
-        let mut stats = self.stats.get();
-        stats.samples_read += samples;
-        stats.series_read += 1;
-        self.stats.set(stats);
-    }
-
-    fn span(&self) -> QuerySpan {
-        let range_ms = self.times.end_ms.saturating_sub(self.times.start_ms);
-        QuerySpan { step_ms: if range_ms == 0 { 0 } else { self.times.step_ms }, range_ms }
     }
 }
 
@@ -228,6 +130,8 @@ pub(super) struct Evaluator<'q> {
     query: &'q Query<'q>,
     pub(super) steps: Steps,
     detail: Detail,
+    /// The labels that an aggregation right around this keeps; selectors may leave out the others.
+    wanted: Option<&'q Grouping>,
 }
 
 /// How much of a native histogram is wanted. Only remarks on counter resets depend on it: where
@@ -243,7 +147,7 @@ enum Detail {
 
 impl<'q> Evaluator<'q> {
     fn new(query: &'q Query<'q>, steps: Steps) -> Evaluator<'q> {
-        Evaluator { query, steps, detail: Detail::Whole }
+        Evaluator { query, steps, detail: Detail::Whole, wanted: None }
     }
 
     /// Returns an evaluator for what only counts and sums of histograms are taken from, or
@@ -260,7 +164,7 @@ impl<'q> Evaluator<'q> {
     /// Evaluates an expression that is no range of values.
     pub(super) fn eval(&self, expr: &Expr) -> Answer<Evaluated> {
         self.query.check()?;
-        let held = self.query.held.get();
+        let held = self.query.held();
         let value = if self.steps.count > 1 && is_costly_invariant(expr) {
             let mut once = self.at_first_step().eval(expr)?;
             match &mut once {
@@ -272,7 +176,7 @@ impl<'q> Evaluator<'q> {
         } else {
             self.eval_node(expr)?
         };
-        self.query.held.set(held);
+        self.query.release(self.query.held().saturating_sub(held));
         self.query.hold(value.cost())?;
         Ok(value)
     }
@@ -371,11 +275,11 @@ impl<'q> Evaluator<'q> {
     }
 
     pub(super) fn note(&self, level: Level, text: impl Into<String>, span: Span) {
-        self.query.notes.borrow_mut().add(level, text.into(), span, None);
+        self.query.notes.lock().add(level, text.into(), span, None);
     }
 
     pub(super) fn note_tally(&self, text: String, span: Span, tally: Tally) {
-        self.query.notes.borrow_mut().add(Level::Info, text, span, Some(tally));
+        self.query.notes.lock().add(Level::Info, text, span, Some(tally));
     }
 
     /// Notes that a row loses its name: now, or at the end.
@@ -508,12 +412,8 @@ fn wrong_type(expr: &Expr) -> QueryError {
 
 /// Returns the labels without the name, and without the type and unit that belong to it.
 pub(super) fn without_metadata(labels: &Labels) -> Labels {
-    if is_metadata_free(labels) { labels.clone() } else { labels.without(&METADATA_LABELS) }
+    labels.without(&METADATA_LABELS)
 }
 
 /// The labels that say what a metric is; they go with its name.
 pub(super) const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
-
-fn is_metadata_free(labels: &Labels) -> bool {
-    METADATA_LABELS.iter().all(|name| labels.get(name).is_none())
-}

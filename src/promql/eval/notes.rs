@@ -60,10 +60,13 @@ impl Notes {
         }
     }
 
-    /// Returns the texts of a level; places are given in `source`.
+    /// Returns the texts of a level, sorted: with several lanes chance says which comes first.
+    /// Places are given in `source`.
     pub(in crate::promql) fn texts(&self, level: Level, source: Option<Source<'_>>) -> Vec<String> {
         let of_level = self.notes.iter().filter(|note| note.level == level);
-        of_level.map(|note| note.render(source)).collect()
+        let mut texts: Vec<_> = of_level.map(|note| note.render(source)).collect();
+        texts.sort_unstable();
+        texts
     }
 }
 

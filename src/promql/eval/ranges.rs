@@ -6,17 +6,25 @@ use std::sync::Arc;
 use crate::lang::Span;
 use crate::promql::ast::{Call, Expr, MatrixSelector, RangeMode, Subquery, VectorSelector};
 use crate::promql::engine::{QueryError, Series, Value};
-use crate::series::{Histogram, HistogramPoint, Labels, METRIC_NAME, Points, ResetHint, is_stale};
+use crate::series::{
+    Histogram, HistogramPoint, Labels, METRIC_NAME, MatchOp, Matcher, Points, ResetHint, is_stale,
+};
 
 use super::select::{Look, advance};
 use super::{
-    Answer, Column, Detail, Evaluator, Row, Steps, column, histogram_cost, without_metadata,
+    Answer, Column, Detail, Evaluator, Query, Row, Steps, column, histogram_cost, without_metadata,
     wrong_type,
 };
 
+/// After so many samples, each counted by every step that sees it, it is asked whether the query is
+/// still wanted.
+const SEEN_UNCHECKED: usize = 1 << 20;
+
 /// The samples of one series, and which of them each step sees. No sample is a staleness marker.
 pub(in crate::promql) struct Ranges<'a> {
-    pub(in crate::promql) labels: &'a Labels,
+    pub(super) labels: &'a Labels,
+    /// The metric's name, empty if there is none.
+    pub(in crate::promql) name: &'a str,
     pub(in crate::promql) points: &'a Points,
     /// Where the range stands in the expression.
     pub(in crate::promql) span: Span,
@@ -25,15 +33,37 @@ pub(in crate::promql) struct Ranges<'a> {
     steps: Steps,
     look: Look,
     windows: &'a Windows,
+    query: &'a Query<'a>,
 }
 
 /// Which samples each step sees, by their indices.
 #[derive(Default)]
-struct Windows {
+pub(super) struct Windows {
     /// One for each step.
-    floats: Vec<Range<usize>>,
+    pub(super) floats: Vec<Range<usize>>,
     /// One for each step, or empty when the series has no histograms.
     histograms: Vec<Range<usize>>,
+    /// The floats' times.
+    times_ms: Vec<i64>,
+}
+
+impl Windows {
+    /// Lets `find` say which floats each step sees, unless the times are those of the series
+    /// before: then what it said is still true. It may depend on nothing else.
+    #[inline]
+    pub(super) fn find(
+        &mut self,
+        times_ms: &[i64],
+        find: impl FnOnce(&[i64], &mut Vec<Range<usize>>),
+    ) {
+        if !self.floats.is_empty() && self.times_ms == times_ms {
+            return;
+        }
+        self.floats.clear();
+        find(times_ms, &mut self.floats);
+        self.times_ms.clear();
+        self.times_ms.extend_from_slice(times_ms);
+    }
 }
 
 /// The samples that one step sees. `anchored` and `smoothed` ranges hold also samples up to the
@@ -68,38 +98,46 @@ impl View<'_> {
 }
 
 impl<'a> Ranges<'a> {
-    /// Returns the metric's name, empty if there is none.
-    pub(in crate::promql) fn name(&self) -> &'a str {
-        self.labels.get(METRIC_NAME).unwrap_or("")
-    }
-
-    /// Iterates over the steps that see a sample.
+    /// Iterates over the steps that see a sample, until the query is to stop.
     #[inline]
     pub(in crate::promql) fn views(&self) -> impl Iterator<Item = View<'a>> + '_ {
         let points = self.points;
-        self.windows.floats.iter().enumerate().filter_map(move |(step, floats)| {
-            let histograms = match self.windows.histograms.get(step) {
-                None => &[],
-                Some(window) => &points.histograms[window.clone()],
-            };
-            if floats.is_empty() && histograms.is_empty() {
-                return None;
-            }
-            let (starts, floats) = (&points.starts_ms, floats.clone());
-            let time_ms = self.steps.time_ms(step);
-            let end_ms = self.look.from(time_ms);
-            Some(View {
-                step,
-                time_ms,
-                start_ms: end_ms.saturating_sub(self.range_ms),
-                end_ms,
-                first: floats.start,
-                times_ms: &points.times_ms[floats.clone()],
-                values: &points.values[floats.clone()],
-                starts_ms: if starts.is_empty() { &[] } else { &starts[floats] },
-                histograms,
+        let mut seen = 0;
+        self.windows
+            .floats
+            .iter()
+            .enumerate()
+            .map_while(move |(step, floats)| {
+                seen += floats.len();
+                if seen > SEEN_UNCHECKED {
+                    seen = 0;
+                    self.query.check().ok()?;
+                }
+                Some((step, floats))
             })
-        })
+            .filter_map(move |(step, floats)| {
+                let histograms = match self.windows.histograms.get(step) {
+                    None => &[],
+                    Some(window) => &points.histograms[window.clone()],
+                };
+                if floats.is_empty() && histograms.is_empty() {
+                    return None;
+                }
+                let (starts, floats) = (&points.starts_ms, floats.clone());
+                let time_ms = self.steps.time_ms(step);
+                let end_ms = self.look.from(time_ms);
+                Some(View {
+                    step,
+                    time_ms,
+                    start_ms: end_ms.saturating_sub(self.range_ms),
+                    end_ms,
+                    first: floats.start,
+                    times_ms: &points.times_ms[floats.clone()],
+                    values: &points.values[floats.clone()],
+                    starts_ms: if starts.is_empty() { &[] } else { &starts[floats] },
+                    histograms,
+                })
+            })
     }
 
     /// Builds a column from what `each` gives for every step that sees a sample.
@@ -153,50 +191,42 @@ impl Evaluator<'_> {
         &self,
         call: &Call,
         index: usize,
-        each: &mut dyn FnMut(&Ranges<'_>) -> Answer<Column>,
+        each: &(dyn Fn(&Ranges<'_>) -> Answer<Column> + Sync),
     ) -> Answer<Vec<Row>> {
         let keeps_name = matches!(call.function.name, "last_over_time" | "first_over_time");
-        let mut rows = Vec::new();
-        self.each_range(call, index, &mut |ranges, drop_name| {
-            let column = each(ranges)?;
-            if column.is_empty() {
-                return Ok(());
+        let row = |ranges: &Ranges<'_>, drop_name: bool| {
+            let row = self.row(ranges.labels, each(ranges)?)?;
+            Ok(row.map(|row| self.row_without_name(row, drop_name || !keeps_name)))
+        };
+        let (rows, are_distinct) = match call.args[index].without_parens() {
+            Expr::Matrix(selector) => {
+                check_mode(selector.vector.mode, call.function.name)?;
+                self.each_selected(selector, &|ranges| row(ranges, false))?
             }
-            self.query.hold(column.cost())?;
-            let drop_name = drop_name || !keeps_name;
-            let gone = drop_name && !self.features().delayed_name_removal;
-            let labels = if gone { without_metadata(ranges.labels) } else { ranges.labels.clone() };
-            rows.push(Row { labels, drop_name, column });
-            Ok(())
-        })?;
-        if !self.features().delayed_name_removal {
+            Expr::Subquery(subquery) => (self.each_of_subquery(subquery, &row)?, false),
+            other => return Err(wrong_type(other)),
+        };
+        if !are_distinct && !self.features().delayed_name_removal {
             column::refuse_equal_labels(&rows)?;
         }
         Ok(rows)
     }
 
-    fn each_range(
-        &self,
-        call: &Call,
-        index: usize,
-        each: &mut dyn FnMut(&Ranges<'_>, bool) -> Answer<()>,
-    ) -> Answer<()> {
-        let name = call.function.name;
-        match call.args[index].without_parens() {
-            Expr::Matrix(selector) => {
-                check_mode(selector.vector.mode, name)?;
-                self.each_selected(selector, each)
-            }
-            Expr::Subquery(subquery) => self.each_of_subquery(subquery, each),
-            other => Err(wrong_type(other)),
+    fn row_without_name(&self, mut row: Row, drop_name: bool) -> Row {
+        row.drop_name = drop_name;
+        if drop_name && !self.features().delayed_name_removal {
+            row.labels = without_metadata(&row.labels);
         }
+        row
     }
 
-    fn each_selected(
+    /// Collects what `make` makes of each series' ranges; returns also whether no two of them can
+    /// have the same labels once they have lost their names.
+    fn each_selected<T: Send>(
         &self,
         selector: &MatrixSelector,
-        each: &mut dyn FnMut(&Ranges<'_>, bool) -> Answer<()>,
-    ) -> Answer<()> {
+        make: &(dyn Fn(&Ranges<'_>) -> Answer<Option<T>> + Sync),
+    ) -> Answer<(Vec<T>, bool)> {
         let lookback_ms = self.query.lookback_ms();
         let mode = selector.vector.mode;
         let reach = Reach {
@@ -205,68 +235,72 @@ impl Evaluator<'_> {
             before_ms: if mode == RangeMode::Plain { 0 } else { lookback_ms },
             after_ms: if mode == RangeMode::Smoothed { lookback_ms } else { 0 },
         };
-        self.each_reached(&selector.vector, selector.span, &reach, each)
+        self.each_reached(&selector.vector, selector.span, &reach, make)
     }
 
-    /// Calls `each` with the samples of each series around every step: the lookback before and
-    /// after it.
-    pub(super) fn each_around(
+    /// Collects what `make` makes of the samples of each series around every step: the lookback
+    /// before and after it.
+    pub(super) fn each_around<T: Send>(
         &self,
         selector: &VectorSelector,
-        each: &mut dyn FnMut(&Ranges<'_>) -> Answer<()>,
-    ) -> Answer<()> {
+        make: &(dyn Fn(&Ranges<'_>) -> Answer<Option<T>> + Sync),
+    ) -> Answer<Vec<T>> {
         let lookback_ms = self.query.lookback_ms();
         let look = self.look(selector)?;
         let reach = Reach { look, range_ms: lookback_ms, before_ms: 0, after_ms: lookback_ms };
-        self.each_reached(selector, selector.span, &reach, &mut |ranges, _| each(ranges))
+        Ok(self.each_reached(selector, selector.span, &reach, make)?.0)
     }
 
-    fn each_reached(
+    fn each_reached<T: Send>(
         &self,
         selector: &VectorSelector,
         span: Span,
         reach: &Reach,
-        each: &mut dyn FnMut(&Ranges<'_>, bool) -> Answer<()>,
-    ) -> Answer<()> {
+        make: &(dyn Fn(&Ranges<'_>) -> Answer<Option<T>> + Sync),
+    ) -> Answer<(Vec<T>, bool)> {
         let before_ms = reach.range_ms.saturating_add(reach.before_ms).saturating_sub(1);
         let range = self.looked_at(reach.look, before_ms, reach.after_ms);
-        let mut windows = Windows::default();
         let matchers = selector.all_matchers();
-        self.each_series(&matchers, range, &mut |series, points| {
+        let name = only_name(&matchers);
+        let selected = self.selected(&matchers, range)?;
+        let made = self.each_series(&selected, range, |series, points, windows| {
             drop_markers(points);
-            self.slide(reach, points, &mut windows);
-            let held = most_held(points, &windows);
+            self.slide(reach, points, windows);
+            let held = most_held(points, windows);
             self.query.hold(held)?;
-            let ranges = Ranges {
+            let made = make(&Ranges {
                 labels: &series.labels,
+                name: name.or(series.labels.metric_name()).unwrap_or(""),
                 points,
                 span,
                 mode: selector.mode,
                 range_ms: reach.range_ms,
                 steps: self.steps,
                 look: reach.look,
-                windows: &windows,
-            };
-            each(&ranges, false)?;
+                windows,
+                query: self.query,
+            });
             self.query.release(held);
-            Ok(())
-        })
+            made
+        })?;
+        Ok((made, selected.is_reduced))
     }
 
-    fn each_of_subquery(
+    fn each_of_subquery<T>(
         &self,
         subquery: &Subquery,
-        each: &mut dyn FnMut(&Ranges<'_>, bool) -> Answer<()>,
-    ) -> Answer<()> {
+        make: &dyn Fn(&Ranges<'_>, bool) -> Answer<Option<T>>,
+    ) -> Answer<Vec<T>> {
         let (reach, inner, rows) = self.subquery(subquery)?;
         let mut windows = Windows::default();
+        let mut made = Vec::with_capacity(rows.len());
         for row in rows {
-            self.query.check()?;
             let mut points = inner.points(&row.column);
             forget_reset_hints(&mut points);
             self.slide(&reach, &points, &mut windows);
             let ranges = Ranges {
                 labels: &row.labels,
+                name: row.labels.metric_name().unwrap_or(""),
                 points: &points,
                 span: subquery.span,
                 mode: RangeMode::Plain,
@@ -274,10 +308,12 @@ impl Evaluator<'_> {
                 steps: self.steps,
                 look: reach.look,
                 windows: &windows,
+                query: self.query,
             };
-            each(&ranges, row.drop_name)?;
+            made.extend(make(&ranges, row.drop_name)?);
+            self.query.check()?;
         }
-        Ok(())
+        Ok(made)
     }
 
     /// Evaluates what is inside a subquery at all of its own steps that any of ours sees.
@@ -297,15 +333,17 @@ impl Evaluator<'_> {
         let end_ms = look.from(self.steps.last_ms());
         let steps = Steps::new(start_ms, end_ms, step_ms);
         self.query.check_steps(steps)?;
-        let inner = Evaluator { query: self.query, steps, detail: Detail::AlwaysWhole };
+        let inner =
+            Evaluator { query: self.query, steps, detail: Detail::AlwaysWhole, wanted: None };
         let rows = if steps.count == 0 { Vec::new() } else { inner.vector(&subquery.expr)? };
         Ok((Reach { look, range_ms, before_ms: 0, after_ms: 0 }, inner, rows))
     }
 
     /// Finds for each step which samples it sees.
     fn slide(&self, reach: &Reach, points: &Points, windows: &mut Windows) {
-        let times = &points.times_ms;
-        self.slide_over(reach, times.len(), |at| times[at], &mut windows.floats);
+        windows.find(&points.times_ms, |times, floats| {
+            self.slide_over(reach, times.len(), |at| times[at], floats);
+        });
         windows.histograms.clear();
         let histograms = &points.histograms;
         if !histograms.is_empty() {
@@ -322,7 +360,6 @@ impl Evaluator<'_> {
         time: impl Fn(usize) -> i64,
         windows: &mut Vec<Range<usize>>,
     ) {
-        windows.clear();
         let (mut start, mut end) = (0, 0);
         windows.extend(self.steps.times_ms().map(|time_ms| {
             let until_ms = reach.look.from(time_ms);
@@ -336,31 +373,35 @@ impl Evaluator<'_> {
 
     /// Evaluates a range itself, at the one step of an instant query.
     pub(super) fn matrix(&self, expr: &Expr) -> Answer<Vec<Series>> {
-        let mut found = Vec::new();
-        match expr.without_parens() {
+        let mut found = match expr.without_parens() {
             Expr::Matrix(selector) => {
-                self.each_selected(selector, &mut |ranges, _| {
+                let series = |ranges: &Ranges<'_>| {
                     self.query.hold(ranges.points.len())?;
-                    let labels = ranges.labels.clone();
-                    if !ranges.points.is_empty() {
-                        found.push(Series { labels, points: ranges.points.clone() });
-                    }
-                    Ok(())
-                })?;
+                    let (labels, points) = (ranges.labels.clone(), ranges.points.clone());
+                    Ok((!points.is_empty()).then_some(Series { labels, points }))
+                };
+                self.each_selected(selector, &series)?.0
             }
             Expr::Subquery(subquery) => {
                 let (_, inner, rows) = self.subquery(subquery)?;
                 let rows = inner.finish(rows)?;
-                found = inner.series(rows);
+                inner.series(rows)
             }
             other => return Err(wrong_type(other)),
-        }
+        };
         for series in &mut found {
             series.points.starts_ms.clear();
         }
         found.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(found)
     }
+}
+
+/// Returns the name that all series have which match.
+pub(super) fn only_name(matchers: &[Matcher]) -> Option<&str> {
+    let is_name =
+        |matcher: &&Matcher| &*matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal;
+    matchers.iter().find(is_name).map(|matcher| &*matcher.value)
 }
 
 fn check_mode(mode: RangeMode, function: &str) -> Answer<()> {

@@ -1,16 +1,13 @@
 //! Selectors: the newest sample at each step.
 
-use std::sync::Arc;
+use std::ops::Range;
 
 use crate::promql::ast::{At, RangeMode, TimeSpan, VectorSelector};
 use crate::promql::engine::Value;
-use crate::series::{Histogram, Labels, Matcher, Points, ResetHint, TimeRange, is_stale};
-use crate::store::SelectedSeries;
+use crate::series::{Labels, Matcher, Points, TimeRange, is_stale};
 
+use super::ranges::Windows;
 use super::{ABSENT, Answer, Column, Detail, Evaluator, Row};
-
-/// After so many series it is asked whether the query is still wanted, where they cost little.
-const CHECKED_EACH: usize = 256;
 
 /// Where a selector looks, seen from a step.
 #[derive(Clone, Copy, Debug)]
@@ -86,49 +83,50 @@ impl Evaluator<'_> {
         if self.is_instant() && matches!(aspect, Aspect::Value) && self.detail != Detail::Counts {
             return self.newest_at_once(matchers, range);
         }
-        let mut rows = Vec::new();
-        self.each_series(matchers, range, &mut |series, points| {
-            let column = self.newest(points, look, lookback_ms, aspect);
-            if !column.is_empty() {
-                self.query.hold(column.cost())?;
-                let labels = series.labels.clone();
-                rows.push(Row { labels, drop_name: false, column });
-            }
-            Ok(())
-        })?;
-        Ok(rows)
+        let selected = self.selected(matchers, range)?;
+        self.each_series(&selected, range, |series, points, windows| {
+            let column = if points.histograms.is_empty() && matches!(aspect, Aspect::Value) {
+                self.newest_floats(points, look, lookback_ms, windows)
+            } else {
+                self.newest(points, look, lookback_ms, aspect)
+            };
+            self.row(&series.labels, column)
+        })
+    }
+
+    /// Returns the row of a series, if it has a value.
+    pub(super) fn row(&self, labels: &Labels, column: Column) -> Answer<Option<Row>> {
+        if column.is_empty() {
+            return Ok(None);
+        }
+        self.query.hold(column.cost())?;
+        Ok(Some(Row { labels: labels.clone(), drop_name: false, column }))
     }
 
     /// The one step's newest samples. Most are known without being read.
     fn newest_at_once(&self, matchers: &[Matcher], range: TimeRange) -> Answer<Vec<Row>> {
-        if range.is_empty() {
-            return Ok(Vec::new());
-        }
         let snapshot = self.query.snapshot;
-        let selected = snapshot.select(matchers, range)?;
-        let mut rows = Vec::with_capacity(selected.len());
-        let mut points = Points::default();
         let look = Look::new(Some(range.end_ms), 0);
         let lookback_ms = range.end_ms.saturating_sub(range.start_ms).saturating_add(1);
-        for (at, series) in selected.into_iter().enumerate() {
-            if at % CHECKED_EACH == 0 {
-                self.query.check()?;
+        let selected = self.selected(matchers, range)?;
+        self.each_batch(&selected.series, |points: &mut Points, batch| {
+            let (mut rows, mut samples) = (Vec::with_capacity(batch.len()), 0);
+            for series in batch {
+                let newest = snapshot.newest(series, range.end_ms);
+                let column = if let Some((time_ms, value)) = newest {
+                    samples += 1;
+                    let is_seen = time_ms >= range.start_ms && !is_stale(value);
+                    Column::of_floats(vec![if is_seen { value } else { ABSENT }])
+                } else {
+                    snapshot.read(series, range, points)?;
+                    samples += points.len();
+                    self.newest(points, look, lookback_ms, Aspect::Value)
+                };
+                rows.extend(self.row(&series.labels, column)?);
             }
-            let column = if let Some((time_ms, value)) = snapshot.newest(&series, range.end_ms) {
-                self.query.count_read(1);
-                let is_seen = time_ms >= range.start_ms && !is_stale(value);
-                Column::of_floats(vec![if is_seen { value } else { ABSENT }])
-            } else {
-                snapshot.read(&series, range, &mut points)?;
-                self.query.count_read(points.len());
-                self.newest(&points, look, lookback_ms, Aspect::Value)
-            };
-            if !column.is_empty() {
-                self.query.hold(column.cost())?;
-                rows.push(Row { labels: series.labels, drop_name: false, column });
-            }
-        }
-        Ok(rows)
+            self.query.count_read(batch.len(), samples);
+            Ok(rows)
+        })
     }
 
     /// Counts the series of a selector that have a value at the one step, by labels; `None` where
@@ -152,35 +150,9 @@ impl Evaluator<'_> {
         TimeRange::new(first.saturating_sub(before_ms), last.saturating_add(after_ms))
     }
 
-    /// Calls `each` with every matching series and its samples in the range.
-    pub(super) fn each_series(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-        each: &mut dyn FnMut(&SelectedSeries, &mut Points) -> Answer<()>,
-    ) -> Answer<()> {
-        if range.is_empty() {
-            return Ok(());
-        }
-        let mut points = Points::default();
-        for series in self.query.snapshot.select(matchers, range)? {
-            self.query.check()?;
-            self.query.snapshot.read(&series, range, &mut points)?;
-            self.query.count_read(points.len());
-            if self.detail == Detail::Counts {
-                find_resets(&mut points);
-            }
-            each(&series, &mut points)?;
-        }
-        Ok(())
-    }
-
     /// For each step the newest sample that is not older than the lookback, unless it is a
     /// staleness marker.
     fn newest(&self, points: &Points, look: Look, lookback_ms: i64, aspect: Aspect) -> Column {
-        if points.histograms.is_empty() && matches!(aspect, Aspect::Value) {
-            return self.newest_floats(points, look, lookback_ms);
-        }
         let mut column = Column::absent(self.steps.count);
         let (mut floats, mut histograms) = (0, 0);
         for (step, time_ms) in self.steps.times_ms().enumerate() {
@@ -228,34 +200,28 @@ impl Evaluator<'_> {
 
 impl Evaluator<'_> {
     /// As [`Evaluator::newest`], of floats alone, which nearly all series are.
-    fn newest_floats(&self, points: &Points, look: Look, lookback_ms: i64) -> Column {
-        let mut next = 0;
-        let floats = self.steps.times_ms().map(|time_ms| {
-            let time_ms = look.from(time_ms);
-            next = advance(next, points.times_ms.len(), |at| points.times_ms[at] <= time_ms);
-            match next.checked_sub(1) {
-                // A staleness marker is how an absent float is written, too.
-                Some(at) if points.times_ms[at] > time_ms.saturating_sub(lookback_ms) => {
-                    points.values[at]
+    fn newest_floats(
+        &self,
+        points: &Points,
+        look: Look,
+        lookback_ms: i64,
+        windows: &mut Windows,
+    ) -> Column {
+        windows.find(&points.times_ms, |times, windows| {
+            let mut next = 0;
+            windows.extend(self.steps.times_ms().map(|time_ms| {
+                let time_ms = look.from(time_ms);
+                next = advance(next, times.len(), |at| times[at] <= time_ms);
+                match next.checked_sub(1) {
+                    Some(at) if times[at] > time_ms.saturating_sub(lookback_ms) => at..next,
+                    _ => 0..0,
                 }
-                _ => ABSENT,
-            }
+            }));
         });
+        // A staleness marker is how an absent float is written, too.
+        let newest = |window: &Range<usize>| points.values[window.clone()].last().copied();
+        let floats = windows.floats.iter().map(|window| newest(window).unwrap_or(ABSENT));
         Column::of_floats(floats.collect())
-    }
-}
-
-/// Says of every histogram that is not the first whether a reset is before it.
-fn find_resets(points: &mut Points) {
-    for at in 1..points.histograms.len() {
-        let (before, after) = points.histograms.split_at_mut(at);
-        let (before, point) = (&before[at - 1].histogram, &mut after[0]);
-        if point.histogram.reset_hint != ResetHint::Unknown || point.histogram.is_stale() {
-            continue;
-        }
-        let reset = point.histogram.is_reset_after(before);
-        let reset_hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
-        point.histogram = Arc::new(Histogram { reset_hint, ..(*point.histogram).clone() });
     }
 }
 

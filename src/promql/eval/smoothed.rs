@@ -13,8 +13,7 @@ impl Evaluator<'_> {
     /// Evaluates a selector to values interpolated between the samples before and after each step,
     /// both within the lookback.
     pub(super) fn select_smoothed(&self, selector: &VectorSelector) -> Answer<Vec<Row>> {
-        let mut rows = Vec::new();
-        self.each_around(selector, &mut |ranges| {
+        self.each_around(selector, &|ranges| {
             let remarks = Remarks { ev: self, ranges };
             let column = ranges.column(|view| {
                 if view.is_mixed() {
@@ -23,13 +22,8 @@ impl Evaluator<'_> {
                 }
                 if view.values.is_empty() { histogram(&remarks, &view) } else { float(&view) }
             });
-            if !column.is_empty() {
-                self.query.hold(column.cost())?;
-                rows.push(Row { labels: ranges.labels.clone(), drop_name: false, column });
-            }
-            Ok(())
-        })?;
-        Ok(rows)
+            self.row(ranges.labels, column)
+        })
     }
 }
 

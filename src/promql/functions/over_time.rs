@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::rate::Remarks;
 use super::{Evaluated, Evaluator, QueryError, label};
 use crate::promql::ast::Call;
@@ -14,8 +16,12 @@ use crate::series::{HistogramSum, Kahan, Mean};
 type Answer = Result<Evaluated, QueryError>;
 
 /// Applies a function to the floats of each range; histograms beside them are noted and ignored.
-pub(super) fn floats(ev: &Evaluator<'_>, call: &Call, each: impl Fn(&View<'_>) -> f64) -> Answer {
-    let rows = ev.over_ranges(call, 0, &mut |ranges| {
+pub(super) fn floats(
+    ev: &Evaluator<'_>,
+    call: &Call,
+    each: impl Fn(&View<'_>) -> f64 + Sync,
+) -> Answer {
+    let rows = ev.over_ranges(call, 0, &|ranges| {
         Ok(ranges.column(|view| {
             if view.values.is_empty() {
                 return None;
@@ -28,8 +34,12 @@ pub(super) fn floats(ev: &Evaluator<'_>, call: &Call, each: impl Fn(&View<'_>) -
 }
 
 /// Applies a function to each range, whatever is in it.
-pub(super) fn any(ev: &Evaluator<'_>, call: &Call, each: impl Fn(&View<'_>) -> f64) -> Answer {
-    let rows = ev.over_ranges(call, 0, &mut |ranges| Ok(ranges.floats(|view| each(&view))))?;
+pub(super) fn any(
+    ev: &Evaluator<'_>,
+    call: &Call,
+    each: impl Fn(&View<'_>) -> f64 + Sync,
+) -> Answer {
+    let rows = ev.over_ranges(call, 0, &|ranges| Ok(ranges.floats(|view| each(&view))))?;
     Ok(Evaluated::Vector(rows))
 }
 
@@ -37,7 +47,7 @@ pub(super) fn note_ignored(ev: &Evaluator<'_>, ranges: &Ranges<'_>, view: &View<
     if !view.histograms.is_empty() {
         let text = format!(
             "ignored histograms in a range containing both floats and histograms for metric name {}",
-            quote(ranges.name())
+            quote(ranges.name)
         );
         ev.note(Level::Info, text, ranges.span);
     }
@@ -46,7 +56,7 @@ pub(super) fn note_ignored(ev: &Evaluator<'_>, ranges: &Ranges<'_>, view: &View<
 /// `min_over_time` and `max_over_time`: with a queue of candidates, so that each sample is looked
 /// at once however wide the range is.
 pub(super) fn extreme(ev: &Evaluator<'_>, call: &Call, beats: fn(f64, f64) -> bool) -> Answer {
-    let rows = ev.over_ranges(call, 0, &mut |ranges| {
+    let rows = ev.over_ranges(call, 0, &|ranges| {
         let values = &ranges.points.values;
         // Indices whose values may still become the answer, best first.
         let mut queue: std::collections::VecDeque<usize> = std::collections::VecDeque::new();
@@ -108,7 +118,7 @@ pub(super) fn time_of_end(view: &View<'_>, last: bool) -> f64 {
 
 /// `first_over_time` and `last_over_time`.
 pub(super) fn end(ev: &Evaluator<'_>, call: &Call, last: bool) -> Answer {
-    let rows = ev.over_ranges(call, 0, &mut |ranges| {
+    let rows = ev.over_ranges(call, 0, &|ranges| {
         Ok(ranges.column(|view| {
             let (at, histogram) = if last {
                 (view.values.len().checked_sub(1), view.histograms.last())
@@ -137,7 +147,7 @@ pub(super) fn end(ev: &Evaluator<'_>, call: &Call, last: bool) -> Answer {
 
 /// `sum_over_time` and `avg_over_time`.
 pub(super) fn sum(ev: &Evaluator<'_>, call: &Call, mean: bool) -> Answer {
-    let rows = ev.over_ranges(call, 0, &mut |ranges| {
+    let rows = ev.over_ranges(call, 0, &|ranges| {
         let remarks = Remarks { ev, ranges };
         Ok(ranges.column(|view| {
             if view.is_mixed() {
@@ -210,7 +220,7 @@ pub(super) fn median_deviation(view: &View<'_>) -> f64 {
 /// `quantile_over_time`.
 pub(super) fn quantile_over_time(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let quantiles = ev.scalar(&call.args[0])?;
-    let rows = ev.over_ranges(call, 1, &mut |ranges| {
+    let rows = ev.over_ranges(call, 1, &|ranges| {
         let mut values = Vec::new();
         Ok(ranges.column(|view| {
             if view.values.is_empty() {
@@ -229,12 +239,13 @@ pub(super) fn quantile_over_time(ev: &Evaluator<'_>, call: &Call) -> Answer {
 
 /// `absent_over_time`: 1 where no series has a sample.
 pub(super) fn absent_over_time(ev: &Evaluator<'_>, call: &Call) -> Answer {
-    let mut column = Column::of_floats(vec![1.0; ev.steps.count]);
-    ev.over_ranges(call, 0, &mut |ranges| {
+    let column = Mutex::new(Column::of_floats(vec![1.0; ev.steps.count]));
+    ev.over_ranges(call, 0, &|ranges| {
+        let mut column = column.lock();
         ranges.views().for_each(|view| column.clear(view.step));
         Ok(Column::absent(ev.steps.count))
     })?;
-    Ok(Evaluated::Vector(absent_row(call, column)))
+    Ok(Evaluated::Vector(absent_row(call, column.into_inner())))
 }
 
 /// `absent`: 1 where a vector has no element.

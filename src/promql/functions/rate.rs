@@ -34,7 +34,7 @@ pub(in crate::promql) struct Remarks<'a, 'q> {
 
 impl Remarks<'_, '_> {
     pub(super) fn warn(&self, text: &str) {
-        let text = format!("{text} {}", quote(self.ranges.name()));
+        let text = format!("{text} {}", quote(self.ranges.name));
         self.ev.note(Level::Warning, text, self.ranges.span);
     }
 
@@ -64,7 +64,7 @@ impl Remarks<'_, '_> {
     fn start_overlaps(&self) {
         let text = format!(
             "sample has start time that overlaps with previous sample timestamp for metric {}",
-            quote(self.ranges.name())
+            quote(self.ranges.name)
         );
         self.ev.note(Level::Warning, text, self.ranges.span);
     }
@@ -96,7 +96,7 @@ impl Remarks<'_, '_> {
 
 /// `rate`, `increase` and `delta`.
 pub(super) fn extrapolated(ev: &Evaluator<'_>, call: &Call, kind: Kind) -> Answer {
-    let rows = ev.over_ranges(call, 0, &mut |ranges| {
+    let rows = ev.over_ranges(call, 0, &|ranges| {
         let remarks = Remarks { ev, ranges };
         if ranges.mode != RangeMode::Plain {
             let column = super::extended::column(&remarks, kind);
@@ -131,7 +131,7 @@ pub(super) fn extrapolated(ev: &Evaluator<'_>, call: &Call, kind: Kind) -> Answe
 
 /// Notes a metric that does not look like a counter, by its name or its type.
 fn note_non_counter(ev: &Evaluator<'_>, ranges: &Ranges<'_>, column: &Column) {
-    let name = ranges.name();
+    let name = ranges.name;
     if column.floats.iter().all(|value| is_stale(*value)) {
         return;
     }
@@ -399,7 +399,7 @@ fn samples<'a>(view: &View<'a>, uses_starts: bool) -> Vec<Sample<'a>> {
 /// `irate` and `idelta`: of the last two samples.
 pub(super) fn last_two(ev: &Evaluator<'_>, call: &Call, kind: Kind) -> Answer {
     let uses_starts = ev.features().start_timestamps;
-    let rows = ev.over_ranges(call, 0, &mut |ranges| {
+    let rows = ev.over_ranges(call, 0, &|ranges| {
         let remarks = Remarks { ev, ranges };
         Ok(ranges.column(|view| {
             if view.len() < 2 {
@@ -472,7 +472,7 @@ fn instant_change(
 /// `resets` and `changes`: how many pairs of neighbours differ so.
 pub(super) fn count_pairs(ev: &Evaluator<'_>, call: &Call, resets: bool) -> Answer {
     let uses_starts = ev.features().start_timestamps;
-    let rows = ev.over_ranges(call, 0, &mut |ranges| {
+    let rows = ev.over_ranges(call, 0, &|ranges| {
         Ok(ranges.column(|view| {
             let mut samples = samples(&view, uses_starts);
             if ranges.mode == RangeMode::Anchored {

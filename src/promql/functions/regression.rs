@@ -13,9 +13,9 @@ type Answer = Result<Evaluated, QueryError>;
 fn at_least_two(
     ev: &Evaluator<'_>,
     call: &Call,
-    each: impl Fn(&View<'_>) -> Result<f64, QueryError>,
+    each: impl Fn(&View<'_>) -> Result<f64, QueryError> + Sync,
 ) -> Answer {
-    let rows = ev.over_ranges(call, 0, &mut |ranges| {
+    let rows = ev.over_ranges(call, 0, &|ranges| {
         let mut failed = None;
         let column = ranges.column(|view| {
             if view.values.is_empty() || failed.is_some() {

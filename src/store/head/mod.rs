@@ -237,6 +237,14 @@ impl Head {
         std::hint::black_box(seen);
     }
 
+    /// As [`Head::warm`], for all open samples of some series.
+    pub(super) fn warm_to_read(&self, ids: impl Iterator<Item = SeriesId>) {
+        let streams =
+            ids.filter_map(|id| Some(&self.cells.get(split(id).0 as usize)?.samples.open));
+        let mut blocks = streams.map(|stream| stream.first).collect();
+        while self.streams.step(&mut blocks) {}
+    }
+
     #[inline]
     fn place_of(&self, id: SeriesId) -> Option<usize> {
         let (slot, generation) = split(id);

@@ -147,31 +147,46 @@ impl Streams {
     /// Appends the first `count` values of the stream that begins with a block. One that was restored
     /// and holds something else under the right checksum has other values, and does no harm.
     pub(super) fn read(&self, first: u32, count: u32, into: &mut Vec<f64>) {
-        let mut bits = Bits { blocks: &self.blocks, block: first, word: 0, pending: 0, have: 0 };
+        into.reserve(count as usize);
+        let mut bits = self.bits(first, count);
         let (mut value, mut above, mut width) = (bits.take(64), 0, 0);
         let (mut left, mut same) = (count, count.min(1));
-        into.reserve(count as usize);
         loop {
             into.extend(std::iter::repeat_n(f64::from_bits(value), same as usize));
             left -= same;
             if left == 0 {
                 return;
             }
-            same = bits.zeros(left);
-            if same == 0 {
-                let control = bits.peek();
-                if control & 0b10 == 0 {
-                    bits.skip(2);
-                } else {
-                    above = (control >> 2 & 0x1f) as u32;
-                    width = (control >> 7 & 0x3f) as u32 + 1;
-                    bits.skip(13);
-                }
-                let below = 64u32.saturating_sub(above + width);
-                value ^= bits.take(width).checked_shl(below).unwrap_or(0);
-                same = 1;
+            let control = bits.peek();
+            if control & 1 == 0 {
+                same = control.trailing_zeros().min(Bits::PEEKED).min(left);
+                bits.at += same as usize;
+                continue;
             }
+            if control & 0b10 == 0 {
+                bits.at += 2;
+            } else {
+                above = (control >> 2 & 0x1f) as u32;
+                width = (control >> 7 & 0x3f) as u32 + 1;
+                bits.at += 13;
+            }
+            let below = 64u32.saturating_sub(above + width);
+            value ^= bits.take(width).checked_shl(below).unwrap_or(0);
+            same = 1;
         }
+    }
+
+    /// Returns the bits of the stream that begins with a block, in one piece.
+    fn bits(&self, first: u32, count: u32) -> Bits {
+        // Most values take less; a longer stream grows it.
+        let mut bytes = Vec::with_capacity(8 * count as usize + size_of::<Block>());
+        let mut next = self.blocks.get(first as usize);
+        while let Some(block) = next {
+            bytes.extend(block.words.iter().flat_map(|word| word.to_le_bytes()));
+            next = self.blocks.get(block.next as usize);
+        }
+        bytes.extend_from_slice(&[0; 8]);
+        Bits { bytes, at: 0 }
     }
 
     /// Appends a stream of at least one value as a checkpoint has it.
@@ -197,7 +212,7 @@ impl Streams {
     /// The misses of all overlap.
     pub(super) fn step(&self, blocks: &mut Vec<u32>) -> bool {
         blocks.retain_mut(|at| {
-            *at = self.blocks[*at as usize].next;
+            *at = self.blocks.get(*at as usize).map_or(NONE, |block| block.next);
             *at != NONE
         });
         !blocks.is_empty()
@@ -250,69 +265,33 @@ impl Streams {
     }
 }
 
-/// Reads bits over linked blocks.
-struct Bits<'a> {
-    blocks: &'a [Block],
-    block: u32,
-    word: usize,
-    pending: u64,
-    /// How many bits are pending.
-    have: u32,
+/// Bits, the lowest of a byte first; zero bits follow the last one.
+struct Bits {
+    bytes: Vec<u8>,
+    /// The next bit.
+    at: usize,
 }
 
-impl Bits<'_> {
-    /// Sees to it that 32 bits are pending, if there are so many.
+impl Bits {
+    /// So many bits are seen at once, at least.
+    const PEEKED: u32 = 64 - 7;
+
+    /// Returns at least [`Bits::PEEKED`] of the bits that come next.
     #[inline]
-    fn refill(&mut self) {
-        if self.have > 32 {
-            return;
-        }
-        let Some(mut block) = self.blocks.get(self.block as usize) else { return };
-        if self.word == block.words.len() {
-            let Some(next) = self.blocks.get(block.next as usize) else { return };
-            (self.block, self.word) = (block.next, 0);
-            block = next;
-        }
-        self.pending |= u64::from(block.words[self.word]) << self.have;
-        self.word += 1;
-        self.have += 32;
+    fn peek(&self) -> u64 {
+        let word = self.bytes.get(self.at / 8..).and_then(|rest| rest.first_chunk());
+        word.map_or(0, |word| u64::from_le_bytes(*word)) >> (self.at % 8)
     }
 
-    /// Returns the next 32 bits, zero bits after the last one.
-    #[inline]
-    fn peek(&mut self) -> u64 {
-        self.refill();
-        self.pending
-    }
-
-    /// Passes over at most 32 bits, which were looked at.
-    #[inline]
-    fn skip(&mut self, count: u32) {
-        self.pending >>= count;
-        self.have = self.have.saturating_sub(count);
-    }
-
-    /// Passes over the zero bits that come next, some of them at least, and at most `most`; returns
-    /// how many. Where nothing comes it is as if there were zero bits.
-    #[inline]
-    fn zeros(&mut self, most: u32) -> u32 {
-        self.refill();
-        if self.have == 0 {
-            return most;
-        }
-        let count = self.pending.trailing_zeros().min(self.have).min(most).min(32);
-        self.skip(count);
-        count
-    }
-
+    /// Takes up to 64 bits.
     #[inline]
     fn take(&mut self, count: u32) -> u64 {
-        if count > 32 {
+        if count > Bits::PEEKED {
             let low = self.take(32);
             return low | self.take(count - 32) << 32;
         }
         let bits = self.peek() & ((1 << count) - 1);
-        self.skip(count);
+        self.at += count as usize;
         bits
     }
 }
