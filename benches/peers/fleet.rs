@@ -5,6 +5,9 @@ use fastrand::Rng;
 /// Series of one target.
 pub(crate) const SERIES_PER_TARGET: usize = 500;
 
+/// Where the series of its processors begin among those of a host.
+const PROCESSORS_AT: usize = 400;
+
 /// How the values of a series come about.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -133,15 +136,22 @@ fn of_node(target: usize, place: usize) -> (Vec<(String, String)>, Kind) {
         18 => Kind::Product(rate),
         _ => Kind::Decimals(0.05, 2),
     };
+    const MODES: [&str; 8] =
+        ["user", "system", "idle", "iowait", "irq", "softirq", "nice", "steal"];
+    // Eight modes of each of eight processors are one metric; the others have eight series each.
+    let (name, device, mode) = match place.checked_sub(PROCESSORS_AT) {
+        Some(at @ 0..64) => ("node_cpu_seconds_total".to_owned(), at / 8, MODES[at % 8]),
+        _ => (format!("node_metric_{}_total", place / 8), place % 8, MODES[place % 4]),
+    };
     let labels = labels(&[
-        ("__name__", format!("node_metric_{}_total", place / 8)),
+        ("__name__", name),
         ("cluster", "production-eu-1".to_owned()),
         ("datacenter", "eu-central-1a".to_owned()),
-        ("device", format!("dev{}", place % 8)),
+        ("device", format!("dev{device}")),
         ("environment", "production".to_owned()),
         ("instance", format!("node-{target:05}.example.net:9100")),
         ("job", "node-exporter".to_owned()),
-        ("mode", ["user", "system", "idle", "iowait"][place % 4].to_owned()),
+        ("mode", mode.to_owned()),
     ]);
     (labels, kind)
 }

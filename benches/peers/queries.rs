@@ -78,6 +78,10 @@ pub(crate) fn of(load: Size) -> Vec<(&'static str, Query)> {
             "sum by (mode) of rate, 560 series",
             Instant("sum by (mode) (rate(node_metric_2_total[5m]))"),
         ),
+        (
+            "sum by (mode) of rate, 4,480 series",
+            Instant("sum by (mode) (rate(node_cpu_seconds_total[5m]))"),
+        ),
         ("quantile of 1,540 buckets", Instant(quantile)),
         ("predict_linear, 560 series", Instant("predict_linear(node_metric_2_total[30m], 3600)")),
         ("sum by (mode) of 35,000 series", Instant("sum by (mode) ({job=\"node-exporter\"})")),

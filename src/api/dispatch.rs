@@ -16,8 +16,9 @@ use tokio::task::JoinError;
 
 use super::app::App;
 use super::error::ApiError;
+use super::outgoing::Outgoing;
 use super::request::Call;
-use super::response::Reply;
+use super::response::{Body, Reply};
 use super::route::{self, Route};
 use super::server::{Front, Peer};
 use super::write;
@@ -28,7 +29,7 @@ use crate::promql::{CancelToken, QueryError};
 const FORM_BYTES_MAX: usize = 10 << 20;
 
 /// Answers one request, whatever it is.
-pub(super) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(super) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Response<Outgoing> {
     let front = Arc::clone(&peer.front);
     let started = front.clock.elapsed();
     let origin = request.headers().get(ORIGIN);
@@ -39,8 +40,12 @@ pub(super) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let taken = front.clock.elapsed().saturating_sub(started);
     front.http.count(handler, reply.status.as_u16(), taken);
 
-    let body = if head { Bytes::new() } else { Bytes::from(reply.body) };
-    let mut response = Response::new(Full::new(body));
+    let body = match reply.body {
+        _ if head => Outgoing::Whole(Full::default()),
+        Body::Whole(bytes) => Outgoing::Whole(Full::new(Bytes::from(bytes))),
+        Body::Pieces(pieces) => Outgoing::Pieces(pieces),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
     if reply.status != StatusCode::NO_CONTENT {

@@ -1,48 +1,89 @@
 //! Query results as JSON, written directly: a result may hold millions of points, and a tree of
 //! values would hold each of them once more.
 
-use crate::promql::{QueryValue, Value, VectorElement};
-use crate::series::{self, Histogram, Labels, Points, Span, push_time_s};
+use super::response::Pieces;
+use crate::promql::{Matrix, QueryValue, Series, Value, VectorElement};
+use crate::series::{self, Histogram, Labels, Span, push_time_s};
 
 /// Most points take no more bytes.
 const POINT_LEN: usize = 32;
 
-/// Appends `{"resultType":…,"result":…}`; `stats` is JSON for the key of that name.
-pub(super) fn push_query_value(out: &mut Vec<u8>, value: &QueryValue, stats: Option<&str>) {
-    let kind = match value {
-        QueryValue::Scalar { .. } => "scalar",
-        QueryValue::String { .. } => "string",
-        QueryValue::Vector(_) => "vector",
-        QueryValue::Matrix(_) => "matrix",
-    };
+/// A piece of an answer is sent when it has so many bytes.
+const PIECE_LEN: usize = 64 << 10;
+
+/// Returns `{"resultType":…,"result":…}` between `before` and `after`, in pieces, each of which is
+/// made when it is asked for; `stats` is JSON for the key of that name.
+pub(super) fn value_pieces(
+    before: Vec<u8>,
+    value: QueryValue,
+    stats: Option<&str>,
+    after: &[u8],
+) -> Pieces {
+    let mut out = before;
+    match value {
+        QueryValue::Scalar { time_ms, value } => {
+            push_kind(&mut out, "scalar");
+            push_sample(&mut out, time_ms, value);
+        }
+        QueryValue::String { time_ms, value } => {
+            push_kind(&mut out, "string");
+            push_pair(&mut out, time_ms, |out| push_text(out, &value));
+        }
+        QueryValue::Vector(elements) => {
+            push_kind(&mut out, "vector");
+            push_list(&mut out, &elements, push_element);
+        }
+        QueryValue::Matrix(matrix) => {
+            push_kind(&mut out, "matrix");
+            let mut last = Vec::new();
+            push_stats(&mut last, stats);
+            last.extend_from_slice(after);
+            return Box::new(matrix_pieces(out, matrix, last));
+        }
+    }
+    push_stats(&mut out, stats);
+    out.extend_from_slice(after);
+    Box::new(std::iter::once(out))
+}
+
+fn push_kind(out: &mut Vec<u8>, kind: &str) {
     push(out, r#"{"resultType":""#);
     push(out, kind);
     push(out, r#"","result":"#);
-    match value {
-        QueryValue::Scalar { time_ms, value } => push_sample(out, *time_ms, *value),
-        QueryValue::String { time_ms, value } => {
-            push_pair(out, *time_ms, |out| push_text(out, value));
-        }
-        QueryValue::Vector(elements) => push_list(out, elements, push_element),
-        QueryValue::Matrix(series) => {
-            let points: usize = series.iter().map(|one| one.points.times_ms.len()).sum();
-            out.reserve(points.saturating_mul(POINT_LEN));
-            let mut times = TimeTexts::default();
-            push(out, "[");
-            for (index, one) in series.iter().enumerate() {
-                if index > 0 {
-                    push(out, ",");
-                }
-                push_series(out, &one.labels, &one.points, &mut times);
-            }
-            push(out, "]");
-        }
-    }
+}
+
+fn push_stats(out: &mut Vec<u8>, stats: Option<&str>) {
     if let Some(stats) = stats {
         push(out, r#","stats":"#);
         push(out, stats);
     }
     push(out, "}");
+}
+
+fn matrix_pieces(
+    mut first: Vec<u8>,
+    matrix: Matrix,
+    last: Vec<u8>,
+) -> impl Iterator<Item = Vec<u8>> + Send {
+    first.push(b'[');
+    let (mut ends, mut next, mut times) = (Some((first, last)), 0, TimeTexts::default());
+    std::iter::from_fn(move || {
+        let mut piece = std::mem::take(&mut ends.as_mut()?.0);
+        piece.reserve(if matrix.values_max() < PIECE_LEN / POINT_LEN { 0 } else { 2 * PIECE_LEN });
+        while piece.len() < PIECE_LEN {
+            let Some(series) = matrix.get(next) else {
+                piece.push(b']');
+                piece.extend_from_slice(&ends.take()?.1);
+                break;
+            };
+            if next > 0 {
+                piece.push(b',');
+            }
+            push_series(&mut piece, &series, &mut times);
+            next += 1;
+        }
+        Some(piece)
+    })
 }
 
 /// Appends `[…]`.
@@ -137,7 +178,8 @@ fn push_element(out: &mut Vec<u8>, element: &VectorElement) {
     push(out, "}");
 }
 
-fn push_series(out: &mut Vec<u8>, labels: &Labels, points: &Points, times: &mut TimeTexts) {
+fn push_series(out: &mut Vec<u8>, series: &Series, times: &mut TimeTexts) {
+    let Series { labels, points } = series;
     push(out, r#"{"metric":"#);
     push_labels(out, labels);
     if !points.times_ms.is_empty() {

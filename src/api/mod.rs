@@ -22,6 +22,7 @@ mod body;
 mod error;
 mod http_counters;
 mod json;
+mod outgoing;
 mod request;
 mod response;
 

@@ -92,7 +92,8 @@ fn push_result(out: &mut String, app: &App, call: &Call, question: &Question<'_>
             for note in notes {
                 put!(out, "<p class=\"dim\">{}</p>", Escaped(&note));
             }
-            if let QueryValue::Matrix(series) = &value {
+            if let QueryValue::Matrix(matrix) = &value {
+                let series = &matrix.iter().collect::<Vec<_>>();
                 let start_ms = question.end_ms - question.range_ms;
                 chart::push(out, series, start_ms, question.end_ms);
             }
@@ -141,11 +142,11 @@ fn push_values(out: &mut String, value: &QueryValue) {
             let text = |value: &Value| value.as_float().map_or("histogram".into(), format_float);
             elements.iter().map(|e| (e.labels.to_string(), text(&e.value))).collect()
         }
-        QueryValue::Matrix(series) => {
+        QueryValue::Matrix(matrix) => {
             let newest = |values: &[f64]| {
                 values.last().map_or("histogram".to_owned(), |value| format_float(*value))
             };
-            series.iter().map(|s| (s.labels.to_string(), newest(&s.points.values))).collect()
+            matrix.iter().map(|s| (s.labels.to_string(), newest(&s.points.values))).collect()
         }
     };
     put!(out, "<table>");

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::app::App;
 use super::error::ApiError;
-use super::json::{push_float, push_labels, push_list, push_query_value};
+use super::json::{push_float, push_labels, push_list, value_pieces};
 use super::request::Call;
 use super::response::{Notes, Reply};
 use super::route::Answer;
@@ -119,7 +119,9 @@ fn answer(call: &Call, mut result: QueryResult, limit: Option<usize>) -> Reply {
     notes.warnings.append(&mut result.warnings);
     notes.infos.append(&mut result.infos);
     let stats = stats(call, &result, &mut notes);
-    Reply::written(&notes, |body| push_query_value(body, &result.value, stats.as_deref()))
+    Reply::in_pieces(&notes, |before, after| {
+        value_pieces(before, result.value, stats.as_deref(), after)
+    })
 }
 
 /// Returns whether something was cut.
@@ -130,9 +132,9 @@ fn truncate(value: &mut QueryValue, limit: usize) -> bool {
             elements.truncate(limit);
             before
         }
-        QueryValue::Matrix(series) => {
-            let before = series.len();
-            series.truncate(limit);
+        QueryValue::Matrix(matrix) => {
+            let before = matrix.len();
+            matrix.truncate(limit);
             before
         }
         QueryValue::Scalar { .. } | QueryValue::String { .. } => 0,

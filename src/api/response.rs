@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io::Write;
 
 use flate2::Compression;
@@ -24,7 +25,25 @@ pub(super) struct Reply {
     pub(super) encoding: Option<&'static str>,
     /// Whether the connection ends with this answer, since its request was not read to the end.
     pub(super) close: bool,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
+}
+
+/// The body of an answer.
+pub(super) enum Body {
+    Whole(Vec<u8>),
+    /// Made as it is sent.
+    Pieces(Pieces),
+}
+
+pub(super) type Pieces = Box<dyn Iterator<Item = Vec<u8>> + Send>;
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Body::Whole(bytes) => write!(f, "{}", String::from_utf8_lossy(bytes)),
+            Body::Pieces(_) => f.write_str("in pieces"),
+        }
+    }
 }
 
 impl Reply {
@@ -40,6 +59,7 @@ impl Reply {
 
     /// Anything.
     pub(super) fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Reply {
+        let body = Body::Whole(body);
         Reply { status, content_type, headers: Vec::new(), encoding: None, close: false, body }
     }
 
@@ -63,32 +83,116 @@ impl Reply {
 
     /// What `data` appends, which is JSON, in the envelope of the API.
     pub(super) fn written(notes: &Notes, data: impl FnOnce(&mut Vec<u8>)) -> Reply {
-        let mut body = br#"{"status":"success","data":"#.to_vec();
+        let mut body = ENVELOPE.to_vec();
         data(&mut body);
-        notes.write(&mut body);
-        body.push(b'}');
+        notes.end_envelope(&mut body);
         Reply::json(body)
+    }
+
+    /// A JSON text in pieces: what `data` makes of the begin and the end of the envelope.
+    pub(super) fn in_pieces(notes: &Notes, data: impl FnOnce(Vec<u8>, &[u8]) -> Pieces) -> Reply {
+        let mut end = Vec::new();
+        notes.end_envelope(&mut end);
+        let mut pieces = data(ENVELOPE.to_vec(), &end);
+        let first = pieces.next().unwrap_or_default();
+        match pieces.next() {
+            None => Reply::json(first),
+            Some(second) => {
+                let body = Body::Pieces(Box::new([first, second].into_iter().chain(pieces)));
+                Reply { body, ..Reply::json(Vec::new()) }
+            }
+        }
     }
 
     /// Compresses the body if the client takes it so.
     pub(super) fn compress(&mut self, request: &HeaderMap) {
         let accepted = request.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-        let Some(accepted) = accepted.filter(|_| self.body.len() >= COMPRESSED_FROM_BYTES) else {
-            return;
-        };
+        let Some(encoding) = accepted.and_then(Encoding::accepted) else { return };
+        match &mut self.body {
+            Body::Whole(body) if body.len() < COMPRESSED_FROM_BYTES => return,
+            Body::Whole(body) => {
+                *body =
+                    encoding.compressed(std::iter::once(std::mem::take(body))).flatten().collect();
+            }
+            Body::Pieces(pieces) => {
+                let pieces = std::mem::replace(pieces, Box::new(std::iter::empty()));
+                self.body = Body::Pieces(Box::new(encoding.compressed(pieces)));
+            }
+        }
+        self.encoding = Some(encoding.name());
+    }
+}
+
+/// How the data of an answer begin.
+const ENVELOPE: &[u8] = br#"{"status":"success","data":"#;
+
+#[derive(Clone, Copy)]
+enum Encoding {
+    Gzip,
+    Deflate,
+}
+
+impl Encoding {
+    fn accepted(accepted: &str) -> Option<Encoding> {
+        let known = [Encoding::Gzip, Encoding::Deflate];
+        known.into_iter().find(|encoding| accepts(accepted, encoding.name()))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Encoding::Gzip => "gzip",
+            Encoding::Deflate => "deflate",
+        }
+    }
+
+    /// Compresses pieces, each when it is asked for.
+    fn compressed(
+        self,
+        mut pieces: impl Iterator<Item = Vec<u8>> + Send,
+    ) -> impl Iterator<Item = Vec<u8>> + Send {
         let level = Compression::fast();
-        let (name, compressed) = if accepts(accepted, "gzip") {
-            let mut encoder = GzEncoder::new(Vec::new(), level);
-            ("gzip", encoder.write_all(&self.body).and_then(|()| encoder.finish()))
-        } else if accepts(accepted, "deflate") {
-            let mut encoder = ZlibEncoder::new(Vec::new(), level);
-            ("deflate", encoder.write_all(&self.body).and_then(|()| encoder.finish()))
-        } else {
-            return;
+        let mut encoder = Some(match self {
+            Encoding::Gzip => Encoder::Gzip(GzEncoder::new(Vec::new(), level)),
+            Encoding::Deflate => Encoder::Deflate(ZlibEncoder::new(Vec::new(), level)),
+        });
+        std::iter::from_fn(move || {
+            // A Vec takes everything, so none of this fails.
+            for piece in pieces.by_ref() {
+                let compressed = encoder.as_mut()?.write(&piece).ok()?;
+                if !compressed.is_empty() {
+                    return Some(compressed);
+                }
+            }
+            encoder.take()?.finish().ok()
+        })
+    }
+}
+
+enum Encoder {
+    Gzip(GzEncoder<Vec<u8>>),
+    Deflate(ZlibEncoder<Vec<u8>>),
+}
+
+impl Encoder {
+    /// Returns what has come out so far.
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<Vec<u8>> {
+        let out = match self {
+            Encoder::Gzip(encoder) => {
+                encoder.write_all(piece)?;
+                encoder.get_mut()
+            }
+            Encoder::Deflate(encoder) => {
+                encoder.write_all(piece)?;
+                encoder.get_mut()
+            }
         };
-        // What cannot be compressed is sent as it is.
-        if let Ok(compressed) = compressed {
-            (self.body, self.encoding) = (compressed, Some(name));
+        Ok(std::mem::take(out))
+    }
+
+    fn finish(self) -> std::io::Result<Vec<u8>> {
+        match self {
+            Encoder::Gzip(encoder) => encoder.finish(),
+            Encoder::Deflate(encoder) => encoder.finish(),
         }
     }
 }
@@ -122,7 +226,8 @@ impl Notes {
         notes
     }
 
-    fn write(&self, body: &mut Vec<u8>) {
+    /// Appends the notes and the end of the envelope.
+    fn end_envelope(&self, body: &mut Vec<u8>) {
         for (key, kind, notes) in
             [("warnings", "warning", &self.warnings), ("infos", "info", &self.infos)]
         {
@@ -135,12 +240,14 @@ impl Notes {
             let shown = notes.iter().take(NOTES_MAX).chain(&omitted);
             push_list(body, shown, |body, note| push_text(body, note));
         }
+        body.push(b'}');
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
 
     #[test]
     fn encodings_are_chosen_by_name_and_quality() {
@@ -150,11 +257,39 @@ mod tests {
         assert!(!accepts("identity", "gzip"));
     }
 
+    fn whole(reply: Reply) -> Vec<u8> {
+        match reply.body {
+            Body::Whole(body) => body,
+            Body::Pieces(pieces) => pieces.flatten().collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_in_pieces_comes_back() {
+        let pieces = || (0..200u32).map(|number| number.to_string().repeat(1000).into_bytes());
+        let plain: Vec<u8> = pieces().flatten().collect();
+        for accepted in ["gzip", "deflate"] {
+            let mut reply = Reply::json(Vec::new());
+            reply.body = Body::Pieces(Box::new(pieces()));
+            reply.compress(&HeaderMap::from_iter([(ACCEPT_ENCODING, accepted.parse().unwrap())]));
+            assert_eq!(reply.encoding, Some(accepted));
+            let compressed = whole(reply);
+            assert!(compressed.len() < plain.len() / 10);
+            let mut back = Vec::new();
+            if accepted == "gzip" {
+                flate2::read::GzDecoder::new(&*compressed).read_to_end(&mut back).unwrap();
+            } else {
+                flate2::read::ZlibDecoder::new(&*compressed).read_to_end(&mut back).unwrap();
+            }
+            assert_eq!(back, plain);
+        }
+    }
+
     #[test]
     fn ten_notes_and_then_a_count() {
         let infos = (0..13).map(|n| format!("i{n}")).collect();
         let reply = Reply::data_with(&1, &Notes { warnings: vec!["w".into()], infos });
-        let json: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&whole(reply)).unwrap();
         assert_eq!(json["warnings"], serde_json::json!(["w"]));
         assert_eq!(json["infos"].as_array().unwrap().len(), 11);
         assert_eq!(json["infos"][10], "3 more info annotations omitted");

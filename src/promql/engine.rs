@@ -12,6 +12,7 @@ use crate::store::{ReadError, Snapshot};
 use super::ast::{Expr, ValueType};
 use super::eval;
 use super::features::Features;
+use super::matrix::Matrix;
 
 /// How an engine evaluates, and how much a query may cost.
 #[derive(Clone, Debug)]
@@ -116,7 +117,7 @@ pub struct QueryStats {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum QueryValue {
     /// One number.
     Scalar {
@@ -135,7 +136,7 @@ pub enum QueryValue {
     /// One value for each series.
     Vector(Vec<VectorElement>),
     /// Values over time for each series, sorted by labels.
-    Matrix(Vec<Series>),
+    Matrix(Matrix),
 }
 
 /// One series' value at an instant.

@@ -18,6 +18,7 @@ mod eval;
 mod features;
 mod functions;
 mod literal;
+mod matrix;
 mod numeric;
 mod parser;
 pub mod testing;
@@ -36,4 +37,5 @@ pub use engine::{
 pub use features::{Features, UnknownFeature};
 pub use functions::{Function, function, functions};
 pub use literal::{quote, unquote};
+pub use matrix::Matrix;
 pub use parser::{error_text, parse, parse_matchers, parse_prefix, parse_selector};

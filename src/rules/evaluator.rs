@@ -68,7 +68,7 @@ impl Evaluator for LocalEvaluator {
         let times = RangeQuery { start_ms, end_ms, step_ms };
         let result = self.engine.range(&self.store.snapshot(), expr, times, &options);
         match result.map_err(|error| refused(&error))?.value {
-            QueryValue::Matrix(series) => Ok(series),
+            QueryValue::Matrix(matrix) => Ok(matrix.into_series()),
             _ => Err(refused(&"the expression yields no range of instant vectors")),
         }
     }

@@ -103,7 +103,8 @@ fn at(value: &QueryValue, time_ms: i64) -> BTreeMap<String, String> {
         QueryValue::Vector(elements) => {
             elements.iter().map(|one| (one.labels.to_string(), text(&one.value))).collect()
         }
-        QueryValue::Matrix(series) => {
+        QueryValue::Matrix(matrix) => {
+            let series = matrix.clone().into_series();
             let values = series.iter().flat_map(|one| {
                 let floats = one.points.times_ms.iter().zip(&one.points.values);
                 let floats = floats.map(|(time_ms, value)| (*time_ms, Value::Float(*value)));

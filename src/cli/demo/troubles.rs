@@ -59,8 +59,8 @@ pub(super) fn first_time(
     let expr = promql::parse(expr).map_err(QueryError::Parse)?;
     let range = RangeQuery { start_ms, end_ms, step_ms: 60_000 };
     let result = engine.range(snapshot, &expr, range, &QueryOptions::default())?;
-    let QueryValue::Matrix(series) = result.value else { return Ok(None) };
-    Ok(series.iter().filter_map(|series| series.points.times_ms.first().copied()).min())
+    let QueryValue::Matrix(matrix) = result.value else { return Ok(None) };
+    Ok(matrix.iter().filter_map(|series| series.points.times_ms.first().copied()).min())
 }
 
 #[cfg(test)]

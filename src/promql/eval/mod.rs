@@ -19,11 +19,12 @@ mod smoothed;
 mod wanted;
 
 use crate::lang::Span;
-use crate::series::{Labels, METRIC_NAME, Points, is_stale};
+use crate::series::{Labels, METRIC_NAME};
 
 use super::ast::{At, Call, Expr, Grouping, TimeSpan, UnaryOp, ValueType};
-use super::engine::{QueryError, QueryValue, RangeQuery, Series, Value, VectorElement};
+use super::engine::{QueryError, QueryValue, RangeQuery, VectorElement};
 use super::features::Features;
+use super::matrix::Matrix;
 
 pub(super) use column::{ABSENT, Column, Row, histogram_cost, merge_equal_labels};
 pub(super) use lanes::Lanes;
@@ -121,7 +122,7 @@ pub(super) fn range(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
         Evaluated::Vector(rows) => evaluator.finish(rows)?,
         Evaluated::Text(_) => Vec::new(),
     };
-    Ok(QueryValue::Matrix(evaluator.series(rows)))
+    Ok(QueryValue::Matrix(Matrix::of_rows(evaluator.steps, rows)))
 }
 
 /// Evaluates expressions over certain steps; a subquery has one of its own.
@@ -305,46 +306,6 @@ impl<'q> Evaluator<'q> {
             row.labels = without_metadata(&row.labels);
         }
         merge_equal_labels(rows)
-    }
-
-    fn series(&self, rows: Vec<Row>) -> Vec<Series> {
-        let mut series: Vec<Series> = rows
-            .into_iter()
-            .map(|row| Series { points: self.points(&row.column), labels: row.labels })
-            .filter(|series| !series.points.is_empty())
-            .collect();
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        series
-    }
-
-    /// Returns the values with their times.
-    fn points(&self, column: &Column) -> Points {
-        let mut points = Points::default();
-        points.times_ms.reserve(column.floats.len());
-        points.values.reserve(column.floats.len());
-        if !column.has_histograms() {
-            for (time_ms, value) in self.steps.times_ms().zip(&column.floats) {
-                if !is_stale(*value) {
-                    points.times_ms.push(time_ms);
-                    points.values.push(*value);
-                }
-            }
-            return points;
-        }
-        for (step, time_ms) in self.steps.times_ms().enumerate() {
-            match column.get(step) {
-                None => {}
-                Some(Value::Float(value)) => points.push(time_ms, value, 0),
-                Some(Value::Histogram(histogram)) => {
-                    points.histograms.push(crate::series::HistogramPoint {
-                        time_ms,
-                        start_ms: 0,
-                        histogram,
-                    });
-                }
-            }
-        }
-        points
     }
 
     fn at_first_step(&self) -> Evaluator<'q> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::lang::Span;
 use crate::promql::ast::{Call, Expr, MatrixSelector, RangeMode, Subquery, VectorSelector};
 use crate::promql::engine::{QueryError, Series, Value};
+use crate::promql::matrix::{self, Matrix};
 use crate::series::{
     Histogram, HistogramPoint, Labels, METRIC_NAME, MatchOp, Matcher, Points, ResetHint, is_stale,
 };
@@ -45,6 +46,8 @@ pub(super) struct Windows {
     histograms: Vec<Range<usize>>,
     /// The floats' times.
     times_ms: Vec<i64>,
+    /// Most floats that a step sees.
+    floats_most: usize,
 }
 
 impl Windows {
@@ -61,6 +64,7 @@ impl Windows {
         }
         self.floats.clear();
         find(times_ms, &mut self.floats);
+        self.floats_most = self.floats.iter().map(Range::len).max().unwrap_or(0);
         self.times_ms.clear();
         self.times_ms.extend_from_slice(times_ms);
     }
@@ -295,7 +299,7 @@ impl Evaluator<'_> {
         let mut windows = Windows::default();
         let mut made = Vec::with_capacity(rows.len());
         for row in rows {
-            let mut points = inner.points(&row.column);
+            let mut points = matrix::points(inner.steps, &row.column);
             forget_reset_hints(&mut points);
             self.slide(&reach, &points, &mut windows);
             let ranges = Ranges {
@@ -372,28 +376,23 @@ impl Evaluator<'_> {
     }
 
     /// Evaluates a range itself, at the one step of an instant query.
-    pub(super) fn matrix(&self, expr: &Expr) -> Answer<Vec<Series>> {
-        let mut found = match expr.without_parens() {
+    pub(super) fn matrix(&self, expr: &Expr) -> Answer<Matrix> {
+        match expr.without_parens() {
             Expr::Matrix(selector) => {
                 let series = |ranges: &Ranges<'_>| {
                     self.query.hold(ranges.points.len())?;
-                    let (labels, points) = (ranges.labels.clone(), ranges.points.clone());
+                    let (labels, mut points) = (ranges.labels.clone(), ranges.points.clone());
+                    points.starts_ms.clear();
                     Ok((!points.is_empty()).then_some(Series { labels, points }))
                 };
-                self.each_selected(selector, &series)?.0
+                Ok(Matrix::of_series(self.each_selected(selector, &series)?.0))
             }
             Expr::Subquery(subquery) => {
                 let (_, inner, rows) = self.subquery(subquery)?;
-                let rows = inner.finish(rows)?;
-                inner.series(rows)
+                Ok(Matrix::of_rows(inner.steps, inner.finish(rows)?))
             }
-            other => return Err(wrong_type(other)),
-        };
-        for series in &mut found {
-            series.points.starts_ms.clear();
+            other => Err(wrong_type(other)),
         }
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(found)
     }
 }
 
@@ -421,7 +420,8 @@ fn check_mode(mode: RangeMode, function: &str) -> Answer<()> {
 
 /// Ranges do not see staleness markers.
 fn drop_markers(points: &mut Points) {
-    if points.values.iter().any(|value| is_stale(*value)) {
+    // Without a way out in between, so that many are looked at together.
+    if points.values.iter().filter(|value| is_stale(**value)).count() > 0 {
         let mut kept = 0;
         for at in 0..points.values.len() {
             if is_stale(points.values[at]) {
@@ -454,13 +454,13 @@ fn forget_reset_hints(points: &mut Points) {
 }
 
 fn most_held(points: &Points, windows: &Windows) -> usize {
-    let floats = windows.floats.iter().map(Range::len);
     if windows.histograms.is_empty() {
-        return floats.max().unwrap_or(0);
+        return windows.floats_most;
     }
     let histograms = windows.histograms.iter().map(|window| {
         let points = points.histograms[window.clone()].iter();
         points.map(|point| histogram_cost(&point.histogram)).sum::<usize>()
     });
+    let floats = windows.floats.iter().map(Range::len);
     floats.zip(histograms).map(|(floats, histograms)| floats + histograms).max().unwrap_or(0)
 }

@@ -147,14 +147,26 @@ fn note_non_counter(ev: &Evaluator<'_>, ranges: &Ranges<'_>, column: &Column) {
 
 /// Returns the indices of the floats before which the counter was reset.
 fn resets_of(ev: &Evaluator<'_>, ranges: &Ranges<'_>) -> Vec<usize> {
+    /// So many are looked at together, since most counters are never reset.
+    const LOOKED_AT: usize = 64;
     let points = ranges.points;
-    let starts = if ev.features().start_timestamps { &points.starts_ms[..] } else { &[] };
-    (1..points.values.len())
-        .filter(|at| {
-            points.values[*at] < points.values[at - 1]
-                || started_anew(&points.times_ms, starts, *at)
-        })
-        .collect()
+    let values = &points.values[..];
+    let mut resets = Vec::new();
+    if ev.features().start_timestamps && !points.starts_ms.is_empty() {
+        resets.extend((1..values.len()).filter(|at| {
+            values[*at] < values[at - 1] || started_anew(&points.times_ms, &points.starts_ms, *at)
+        }));
+        return resets;
+    }
+    for first in (1..values.len()).step_by(LOOKED_AT) {
+        let end = values.len().min(first + LOOKED_AT);
+        let pairs = || values[first - 1..end - 1].iter().zip(&values[first..end]);
+        if pairs().filter(|(before, value)| value < before).count() > 0 {
+            let falls = pairs().enumerate().filter(|(_, (before, value))| value < before);
+            resets.extend(falls.map(|(at, _)| first + at));
+        }
+    }
+    resets
 }
 
 /// Returns whether the start timestamp of a sample says that its counter began after the sample
@@ -230,6 +242,9 @@ struct Edges {
     first: f64,
 }
 
+/// An end of the range is near if it is within so many intervals between samples.
+const NEAR: f64 = 1.1;
+
 /// So much more than the limit leaves no doubt, whatever the roundings.
 const FAR_FROM_ZERO: f64 = 1.0 + 1e-9;
 
@@ -244,24 +259,39 @@ fn factor(
     edges: &Edges,
     grown: impl Fn(bool) -> f64,
 ) -> Option<(f64, bool)> {
-    let seconds = |from: i64, to: i64| (to - from) as f64 / 1000.0;
-    let mut to_start = seconds(view.start_ms, edges.first_ms);
-    let mut to_end = seconds(edges.last_ms, view.end_ms);
-    let mut sampled = seconds(edges.first_ms, edges.last_ms);
+    let between = |from: i64, to: i64| (to - from) as f64;
+    // All in ms, which are whole numbers: only the quotient of two of them counts.
+    let mut to_start = between(view.start_ms, edges.first_ms);
+    let mut to_end = between(edges.last_ms, view.end_ms);
+    let mut sampled = between(edges.first_ms, edges.last_ms);
     let intervals = (edges.count as i64 - 1) as f64;
-    let between = if intervals > 0.0 { sampled / intervals } else { 0.0 };
-    let near = between * 1.1;
     let start_ms = edges.start_ms;
     let from_start =
         kind.counter && start_ms != 0 && start_ms > view.start_ms && start_ms < edges.first_ms;
+    if edges.count < 2 && !from_start {
+        return None;
+    }
+    // Of that many intervals between samples; with one sample there is none.
+    let interval = || if intervals > 0.0 { sampled / intervals } else { 0.0 };
+    let is_far = |gap: f64| {
+        // Nearly always seen without dividing.
+        let (gaps, limit) = (gap * intervals, sampled * NEAR);
+        if intervals > 0.0 && (gaps - limit).abs() > limit * 1e-9 {
+            gaps > limit
+        } else {
+            gap >= interval() * NEAR
+        }
+    };
+    let (half, is_end_far) = (|| interval() / 2.0, is_far(to_end));
+    if is_end_far {
+        to_end = half();
+    }
     if from_start {
         to_start = 0.0;
-        sampled = seconds(start_ms, edges.last_ms);
-    } else if edges.count < 2 {
-        return None;
+        sampled = between(start_ms, edges.last_ms);
     } else {
-        if to_start >= near {
-            to_start = between / 2.0;
+        if is_far(to_start) {
+            to_start = half();
         }
         let grown = grown(false);
         // A counter that is far from zero, as nearly all are, is seen to be so without dividing.
@@ -272,9 +302,6 @@ fn factor(
         {
             to_start = to_start.min(sampled * (edges.first / grown));
         }
-    }
-    if to_end >= near {
-        to_end = between / 2.0;
     }
     let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
     if kind.per_second {

@@ -134,11 +134,12 @@ impl Run<'_> {
             .and_then(|expr| self.engine.range(self.snapshot, &expr, times, &Self::options(text)));
         let Some(result) = self.check_failure(result)? else { return Ok(()) };
         self.check_notes(&result)?;
-        let QueryValue::Matrix(series) = &result.value else {
+        let QueryValue::Matrix(matrix) = result.value else {
             return Err("expected a matrix".to_owned());
         };
-        check_sorted(series)?;
-        self.check_series(series, times.start_ms, times.end_ms, times.step_ms)
+        let series = matrix.into_series();
+        check_sorted(&series)?;
+        self.check_series(&series, times.start_ms, times.end_ms, times.step_ms)
     }
 
     fn instants(&self, time_ms: i64) -> Verdict {
@@ -189,7 +190,8 @@ impl Run<'_> {
         let as_range = |difference: String| format!("as a range around {time_ms} ms: {difference}");
         let result = self.engine.range(self.snapshot, &expr, times, &options);
         let value = result.map_err(|error| as_range(error.to_string()))?.value;
-        let QueryValue::Matrix(series) = value else { return Err("expected a matrix".to_owned()) };
+        let QueryValue::Matrix(matrix) = value else { return Err("expected a matrix".to_owned()) };
+        let series = matrix.into_series();
         check_sorted(&series).map_err(as_range)?;
         self.check_point(&series, time_ms).map_err(as_range)
     }
@@ -236,11 +238,12 @@ impl Run<'_> {
                 Some(expected) if floats_equal(expected, *value) => Ok(()),
                 expected => Err(format!("got the scalar {value}, expected {expected:?}")),
             },
-            QueryValue::Matrix(series) => match case.expected.range_vector {
+            QueryValue::Matrix(matrix) => match case.expected.range_vector {
                 Some((start_ms, end_ms, step_ms)) => {
-                    self.check_series(series, start_ms, end_ms, step_ms)
+                    let series = matrix.clone().into_series();
+                    self.check_series(&series, start_ms, end_ms, step_ms)
                 }
-                None if case.series.is_empty() && series.is_empty() => Ok(()),
+                None if case.series.is_empty() && matrix.is_empty() => Ok(()),
                 None => Err("got a matrix".to_owned()),
             },
             QueryValue::Vector(elements) => {

@@ -302,8 +302,8 @@ impl Columns {
 
     /// Appends the first `count` times of a part.
     pub(super) fn read(&self, part: Part, count: u32, into: &mut Vec<i64>) {
-        let times = self.all[part.column as usize].times();
-        into.extend(times.skip(part.start as usize).take(count as usize));
+        let (from, count) = (part.start as usize, count as usize);
+        self.all[part.column as usize].read(from, from.saturating_add(count), into);
     }
 
     /// Appends a column as a checkpoint has it.
@@ -387,6 +387,26 @@ impl Column {
             }
             time_ms
         })
+    }
+
+    /// As [`Column::times`], some of them appended at once.
+    fn read(&self, from: usize, until: usize, into: &mut Vec<i64>) {
+        let (mut time_ms, mut delta) = (self.first_ms, 0i64);
+        let mut rest = self.rest.as_slice();
+        into.reserve(until.saturating_sub(from));
+        for at in 0..until.min(self.count as usize) {
+            if at > 0 {
+                // Nearly always scrapes are regular.
+                match rest.split_first() {
+                    Some((0, after)) => rest = after,
+                    _ => delta = delta.wrapping_add(take(&mut rest)),
+                }
+                time_ms = time_ms.wrapping_add(delta);
+            }
+            if at >= from {
+                into.push(time_ms);
+            }
+        }
     }
 
     fn push(&mut self, time_ms: i64) {

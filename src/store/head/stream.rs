@@ -150,17 +150,18 @@ impl Streams {
         into.reserve(count as usize);
         let mut bits = self.bits(first, count);
         let (mut value, mut above, mut width) = (bits.take(64), 0, 0);
-        let (mut left, mut same) = (count, count.min(1));
-        loop {
-            into.extend(std::iter::repeat_n(f64::from_bits(value), same as usize));
-            left -= same;
-            if left == 0 {
-                return;
-            }
+        let mut left = count;
+        if left > 0 {
+            into.push(f64::from_bits(value));
+            left -= 1;
+        }
+        while left > 0 {
             let control = bits.peek();
             if control & 1 == 0 {
-                same = control.trailing_zeros().min(Bits::PEEKED).min(left);
+                let same = control.trailing_zeros().min(left);
+                into.extend(std::iter::repeat_n(f64::from_bits(value), same as usize));
                 bits.at += same as usize;
+                left -= same;
                 continue;
             }
             if control & 0b10 == 0 {
@@ -172,21 +173,22 @@ impl Streams {
             }
             let below = 64u32.saturating_sub(above + width);
             value ^= bits.take(width).checked_shl(below).unwrap_or(0);
-            same = 1;
+            into.push(f64::from_bits(value));
+            left -= 1;
         }
     }
 
     /// Returns the bits of the stream that begins with a block, in one piece.
     fn bits(&self, first: u32, count: u32) -> Bits {
         // Most values take less; a longer stream grows it.
-        let mut bytes = Vec::with_capacity(8 * count as usize + size_of::<Block>());
+        let mut words = Vec::with_capacity(2 * count as usize + 8);
         let mut next = self.blocks.get(first as usize);
         while let Some(block) = next {
-            bytes.extend(block.words.iter().flat_map(|word| word.to_le_bytes()));
+            words.extend_from_slice(&block.words);
             next = self.blocks.get(block.next as usize);
         }
-        bytes.extend_from_slice(&[0; 8]);
-        Bits { bytes, at: 0 }
+        words.extend_from_slice(&[0; 2]);
+        Bits { words, at: 0 }
     }
 
     /// Appends a stream of at least one value as a checkpoint has it.
@@ -265,32 +267,27 @@ impl Streams {
     }
 }
 
-/// Bits, the lowest of a byte first; zero bits follow the last one.
+/// Bits, the lowest of a word first; zero bits follow the last one.
 struct Bits {
-    bytes: Vec<u8>,
+    words: Vec<u32>,
     /// The next bit.
     at: usize,
 }
 
 impl Bits {
-    /// So many bits are seen at once, at least.
-    const PEEKED: u32 = 64 - 7;
-
-    /// Returns at least [`Bits::PEEKED`] of the bits that come next.
+    /// Returns the 64 bits that come next.
     #[inline]
     fn peek(&self) -> u64 {
-        let word = self.bytes.get(self.at / 8..).and_then(|rest| rest.first_chunk());
-        word.map_or(0, |word| u64::from_le_bytes(*word)) >> (self.at % 8)
+        let words = self.words.get(self.at / 32..).and_then(|rest| rest.first_chunk());
+        let [low, middle, high] = words.copied().unwrap_or([0; 3]);
+        let low = u64::from(low) | u64::from(middle) << 32;
+        ((u128::from(high) << 64 | u128::from(low)) >> (self.at % 32)) as u64
     }
 
-    /// Takes up to 64 bits.
+    /// Takes 1 to 64 bits.
     #[inline]
     fn take(&mut self, count: u32) -> u64 {
-        if count > Bits::PEEKED {
-            let low = self.take(32);
-            return low | self.take(count - 32) << 32;
-        }
-        let bits = self.peek() & ((1 << count) - 1);
+        let bits = self.peek() & (u64::MAX >> (64 - count));
         self.at += count as usize;
         bits
     }
