@@ -8,6 +8,8 @@ pub(crate) const SERIES_PER_TARGET: usize = 500;
 /// Where the series of its processors begin among those of a host.
 const PROCESSORS_AT: usize = 400;
 
+const MODES: [&str; 8] = ["user", "system", "idle", "iowait", "irq", "softirq", "nice", "steal"];
+
 /// How the values of a series come about.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -136,8 +138,6 @@ fn of_node(target: usize, place: usize) -> (Vec<(String, String)>, Kind) {
         18 => Kind::Product(rate),
         _ => Kind::Decimals(0.05, 2),
     };
-    const MODES: [&str; 8] =
-        ["user", "system", "idle", "iowait", "irq", "softirq", "nice", "steal"];
     // Eight modes of each of eight processors are one metric; the others have eight series each.
     let (name, device, mode) = match place.checked_sub(PROCESSORS_AT) {
         Some(at @ 0..64) => ("node_cpu_seconds_total".to_owned(), at / 8, MODES[at % 8]),
