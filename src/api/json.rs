@@ -118,10 +118,17 @@ pub(super) fn push_labels(out: &mut Vec<u8>, labels: &Labels) {
 
 /// Appends a quoted text.
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
     out.push(b'"');
+    // Counted, not searched, so that many bytes are looked at together.
+    if text.bytes().filter(|byte| !is_plain(*byte)).count() == 0 {
+        push(out, text);
+        out.push(b'"');
+        return;
+    }
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if is_plain(byte) {
             continue;
         }
         out.extend_from_slice(&text.as_bytes()[plain_from..at]);

@@ -19,14 +19,18 @@ pub(super) fn series(app: &App, call: &Call) -> Answer {
         return Err(ApiError::BadData("no match[] parameter provided".to_owned()));
     }
     let snapshot = app.store.snapshot();
-    let mut found = BTreeSet::new();
+    let mut found: Vec<Labels> = Vec::new();
     for matchers in &selectors {
         found.extend(snapshot.select(matchers, range)?.into_iter().map(|series| series.labels));
     }
+    if selectors.len() > 1 {
+        found.sort_unstable();
+        found.dedup();
+    }
     let (shown, notes) = cut(found, limit);
-    let mut data = Vec::new();
-    push_list(&mut data, &shown, |out, labels: &Labels| push_labels(out, labels));
-    Ok(Reply::raw_data(&data, &notes))
+    Ok(Reply::written(&notes, |out| {
+        push_list(out, &shown, |out, labels: &Labels| push_labels(out, labels));
+    }))
 }
 
 /// `/labels`: the names that there are.
@@ -96,10 +100,10 @@ fn union<E>(
     Ok(found)
 }
 
-fn cut<T>(found: BTreeSet<T>, limit: Option<usize>) -> (Vec<T>, Notes) {
-    let limit = limit.unwrap_or(usize::MAX);
-    let notes = Notes::truncated(found.len() > limit);
-    (found.into_iter().take(limit).collect(), notes)
+fn cut<T>(found: impl IntoIterator<Item = T>, limit: Option<usize>) -> (Vec<T>, Notes) {
+    let mut found = found.into_iter();
+    let shown = found.by_ref().take(limit.unwrap_or(usize::MAX)).collect();
+    (shown, Notes::truncated(found.next().is_some()))
 }
 
 /// Decodes a label name in a path: percent-encoded, or with `U__` as legacy clients escape UTF-8.
