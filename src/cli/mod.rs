@@ -12,6 +12,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod help;
 pub mod node;
 pub mod serve;
 mod tasks;
@@ -29,6 +30,7 @@ pub type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
 /// Takes Prometheus remote write, learns what is normal, warns before something breaks.
 #[derive(Debug, clap::Parser)]
 #[command(version, arg_required_else_help = true, subcommand_required = true)]
+#[command(disable_help_subcommand = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,6 +48,8 @@ enum Command {
     Test(test::Args),
     /// Look at a data directory, check it, copy from it.
     Tsdb(tsdb::Args),
+    /// Say how a subcommand is called, or what PromQL knows (`help promql`).
+    Help(help::Args),
 }
 
 impl Cli {
@@ -57,6 +61,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Test(args) => test::run(args),
             Command::Tsdb(args) => tsdb::run(args),
+            Command::Help(args) => help::run(args),
         }
     }
 }

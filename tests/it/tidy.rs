@@ -107,3 +107,12 @@ fn every_test_file_is_used() {
         assert!(named, "{} is used by no test", relative.display());
     }
 }
+
+/// README lists the functions of the one table.
+#[test]
+fn readme_lists_every_function() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let names = forewarn::promql::functions().iter().map(|function| format!("`{}`", function.name));
+    let list = names.collect::<Vec<_>>().join(", ");
+    assert!(readme.contains(&format!("{list}.")), "it should say: {list}.");
+}

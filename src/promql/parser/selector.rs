@@ -3,6 +3,7 @@
 use super::{Failed, Parsed, Parser};
 use crate::lang::Span;
 use crate::promql::ast::{At, Expr, MatrixSelector, RangeMode, Subquery, TimeSpan, VectorSelector};
+use crate::promql::literal::quote;
 use crate::promql::token::{Kind, Mode, Token};
 use crate::series::{METRIC_NAME, MatchOp, Matcher};
 
@@ -62,7 +63,13 @@ impl Parser<'_> {
             }
             _ => {
                 let wanted = "label matching operator";
-                return Err(self.unexpected(Mode::Braces, "label matching", wanted));
+                let ends = matches!(self.peek(Mode::Braces).kind, Kind::Symbol("," | "}"));
+                let failed = self.unexpected(Mode::Braces, "label matching", wanted);
+                if ends && let Some(diagnostic) = self.diagnostics.pop() {
+                    let help = format!("a metric's name is quoted in braces: {{{}}}", quote(&name));
+                    self.diagnostics.push(diagnostic.with_help(help));
+                }
+                return Err(failed);
             }
         };
         self.take(Mode::Braces);

@@ -74,6 +74,10 @@ fn errors_say_where_what_and_what_was_meant() {
         "1:4: parse error: unexpected end of input in label matching, expected identifier or \"}\"",
     );
     fails(
+        "{up}",
+        "1:4: parse error: unexpected \"}\" in label matching, expected label matching operator (a metric's name is quoted in braces: {\"up\"})",
+    );
+    fails(
         "rate(up)",
         "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector (rate(range vector): growth of a counter per second, extrapolated to the range)",
     );

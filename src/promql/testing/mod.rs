@@ -13,15 +13,16 @@ mod compare;
 mod load;
 mod script;
 mod series;
+mod stores;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::env::{ManualClock, SimDisk};
-use crate::store::{Store, StoreOptions, WalSync};
+use crate::env::ManualClock;
 
 use super::engine::{Engine, EngineOptions};
 use super::features::Features;
+use stores::Stores;
 
 pub use series::{Description, SequenceValue, describe};
 
@@ -45,9 +46,6 @@ pub struct CaseReport {
     pub difference: Option<String>,
 }
 
-/// Data far apart in time is loaded in any order of series: upstream's test storage spans a day.
-const HEAD_RANGE_MS: i64 = 24 * 3_600_000;
-
 /// Runs a script with every optional part of the language on.
 pub fn run_script(text: &str) -> ScriptReport {
     // No sample of a script may lie in the clock's future.
@@ -59,31 +57,25 @@ pub fn run_script(text: &str) -> ScriptReport {
         ..EngineOptions::default()
     };
     let engine = Engine::new(options, clock.clone());
-    let new_store = || {
-        let options = StoreOptions {
-            out_of_order_window_ms: 0,
-            block_range_ms: HEAD_RANGE_MS,
-            wal_sync: WalSync::OnClose,
-            ..StoreOptions::default()
-        };
-        Store::open(options, Arc::new(SimDisk::new()), clock.clone())
-            .expect("an empty simulated disk that does not fail opens")
-    };
-    let mut store = new_store();
+    let mut stores = Stores::new(clock);
     let mut report = ScriptReport::default();
     for (line, command) in script::commands(text) {
         match command {
-            script::Command::Clear => store = new_store(),
+            script::Command::Clear => stores.clear(),
             script::Command::Load(load) => {
-                if let Err(error) = load.store(&store) {
+                if let Err(error) = stores.load(load) {
                     report.errors.push((line, error));
                 }
             }
-            script::Command::Eval(case) => report.cases.push(CaseReport {
-                line,
-                expr: case.expr.clone(),
-                difference: case.run(&engine, &store).err(),
-            }),
+            script::Command::Eval(case) => {
+                let from_head = case.run(&engine, &stores.in_head);
+                let difference = from_head.and_then(|()| {
+                    let from_block = case.run(&engine, stores.in_block()?);
+                    from_block.map_err(|difference| format!("read from a block: {difference}"))
+                });
+                let (expr, difference) = (case.expr.clone(), difference.err());
+                report.cases.push(CaseReport { line, expr, difference });
+            }
             script::Command::BadEval { expr, reason } => {
                 report.cases.push(CaseReport { line, expr, difference: Some(reason) });
             }
