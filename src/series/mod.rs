@@ -10,6 +10,8 @@
 mod bounds;
 mod histogram;
 mod histogram_buckets;
+#[cfg(test)]
+mod histogram_properties;
 mod histogram_shape;
 mod histogram_sum;
 mod labels;
