@@ -119,7 +119,8 @@ async fn dispatch(peer: &Arc<Peer>, parts: Parts, body: Incoming) -> (&'static s
 }
 
 /// Runs the handler on the blocking pool; queries wait for their turn first.
-async fn handle(front: &Arc<Front>, app: Arc<App>, route: &'static Route, call: Call) -> Reply {
+async fn handle(front: &Arc<Front>, app: Arc<App>, route: &'static Route, mut call: Call) -> Reply {
+    let asked = front.clock.elapsed();
     let place = if route.is_query {
         let place = Arc::clone(&front.queries).acquire_owned();
         match tokio::time::timeout(front.query_timeout, place).await {
@@ -129,6 +130,7 @@ async fn handle(front: &Arc<Front>, app: Arc<App>, route: &'static Route, call: 
     } else {
         None
     };
+    call.waited = front.clock.elapsed().saturating_sub(asked);
     let front = Arc::clone(front);
     let handled = tokio::task::spawn_blocking(move || {
         let _place = place;

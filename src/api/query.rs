@@ -10,7 +10,8 @@ use super::response::{Notes, Reply};
 use super::route::Answer;
 use crate::lang::Diagnostic;
 use crate::promql::{
-    self, Expr, QueryError, QueryOptions, QueryResult, QueryValue, RangeQuery, ValueType,
+    self, Expr, QueryError, QueryOptions, QueryResult, QueryStats, QueryValue, RangeQuery,
+    ValueType,
 };
 use crate::series::format_time_s;
 
@@ -88,6 +89,7 @@ fn options(app: &App, call: &Call) -> Result<QueryOptions, ApiError> {
         timeout: Some(timeout),
         cancel: call.cancel.clone(),
         text: Some(query_text(call).into()),
+        times_phases: call.parameters.get("stats").is_some(),
     })
 }
 
@@ -148,20 +150,27 @@ fn stats(call: &Call, result: &QueryResult, notes: &mut Notes) -> Option<String>
     if !matches!(asked, "true" | "all") {
         notes.warnings.push(format!("stats={asked} is deprecated, use stats=true or stats=all"));
     }
-    let seconds = result.stats.elapsed.as_secs_f64();
+    let QueryStats { elapsed, phases, .. } = result.stats;
+    let total = elapsed + call.waited;
     let stats = json!({
         "timings": {
-            "evalTotalTime": seconds,
-            "resultSortTime": 0.0,
-            "queryPreparationTime": 0.0,
-            "innerEvalTime": seconds,
-            "execQueueTime": 0.0,
-            "execTotalTime": seconds,
+            "evalTotalTime": elapsed.as_secs_f64(),
+            "resultSortTime": phases.sort.as_secs_f64(),
+            "queryPreparationTime": phases.select.as_secs_f64(),
+            "innerEvalTime": elapsed.saturating_sub(phases.select + phases.sort).as_secs_f64(),
+            "execQueueTime": call.waited.as_secs_f64(),
+            "execTotalTime": total.as_secs_f64(),
+            // Beyond upstream's; sums over all processors.
+            "readTime": phases.read.as_secs_f64(),
+            "functionTime": phases.functions.as_secs_f64(),
         },
         "samples": {
             "totalQueryableSamples": result.stats.samples_read,
             "samplesRead": result.stats.samples_read,
             "peakSamples": result.stats.samples_peak,
+            // Beyond upstream's.
+            "seriesRead": result.stats.series_read,
+            "peakBytes": result.stats.peak_bytes(),
         },
     });
     Some(stats.to_string())

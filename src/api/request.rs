@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Uri};
 
@@ -20,6 +22,8 @@ pub(super) struct Call {
     pub(super) parameters: Parameters,
     /// Set when the client has gone away.
     pub(super) cancel: CancelToken,
+    /// How long it waited for its turn.
+    pub(super) waited: Duration,
 }
 
 impl Call {
@@ -38,7 +42,7 @@ impl Call {
         let form = form && method != Method::GET;
         let body = if form { body } else { b"" };
         let parameters = Parameters::parse(body, uri.query().unwrap_or("").as_bytes());
-        Call { headers, part, parameters, cancel }
+        Call { headers, part, parameters, cancel, waited: Duration::ZERO }
     }
 
     /// Returns a time that has to be given, ms.

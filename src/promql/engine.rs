@@ -61,6 +61,8 @@ pub struct QueryOptions {
     /// The text that the expression was parsed from, for the positions in warnings; without it
     /// they count as if the text were one line.
     pub text: Option<Arc<str>>,
+    /// Whether each phase is timed ([`QueryStats::phases`]), which takes time itself.
+    pub times_phases: bool,
 }
 
 /// Tells a query to stop. Clones share the flag.
@@ -114,6 +116,28 @@ pub struct QueryStats {
     pub series_read: usize,
     /// How long the evaluation took.
     pub elapsed: Duration,
+    /// What it spent its time on; zero unless [`QueryOptions::times_phases`] asks for it.
+    pub phases: Phases,
+}
+
+/// What a query spent its time on; the rest went into operators and aggregations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Finding the series of its selectors.
+    pub select: Duration,
+    /// Reading their samples; the sum over all processors.
+    pub read: Duration,
+    /// Applying functions to each series by itself; the sum over all processors.
+    pub functions: Duration,
+    /// Sorting the answer.
+    pub sort: Duration,
+}
+
+impl QueryStats {
+    /// Returns the bytes that were held at most, as the limit on samples counts them: 16 for each.
+    pub fn peak_bytes(&self) -> usize {
+        self.samples_peak.saturating_mul(16)
+    }
 }
 
 /// An answer.

@@ -31,7 +31,7 @@ pub use ast::{
 };
 pub use check::check;
 pub use engine::{
-    CancelToken, Engine, EngineOptions, QueryError, QueryOptions, QueryResult, QueryStats,
+    CancelToken, Engine, EngineOptions, Phases, QueryError, QueryOptions, QueryResult, QueryStats,
     QueryValue, RangeQuery, Series, Value, VectorElement,
 };
 pub use features::{Features, UnknownFeature};

@@ -102,6 +102,69 @@ fn range_queries_step_from_start_to_end() {
 }
 
 #[test]
+fn a_large_answer_comes_in_pieces_and_whole() {
+    let node = with_data(&[]);
+    let (start, end) = (seconds(NOW_MS - 10_000 * S), seconds(NOW_MS));
+    let parameters = [
+        (
+            "query",
+            "label_replace(vector(time()) or on (n) label_replace(vector(1/3), \"n\", \"1\", \"\", \"\"), \"a\", \"\\\"\", \"\", \"\")",
+        ),
+        ("start", &start),
+        ("end", &end),
+        ("step", "1"),
+    ];
+    let path = format!("/api/v1/query_range?{}", encode(&parameters));
+    let plain = node.client.get(&path).unwrap();
+    assert!(plain.body.len() > 400_000);
+    assert_eq!(plain.header("content-length"), "");
+    let result = plain.json()["data"]["result"].clone();
+    let values = |at: usize| result[at]["values"].as_array().unwrap().clone();
+    assert_eq!(
+        (values(0).len(), values(1).len(), result.as_array().unwrap().len()),
+        (10_001, 10_001, 2)
+    );
+    let first = NOW_MS / 1000 - 10_000;
+    for (at, value) in values(0).iter().enumerate() {
+        let time = first + at as i64;
+        assert_eq!(*value, json!([time, time.to_string()]));
+    }
+    assert!(values(1).iter().all(|value| value[1] == "0.3333333333333333"));
+    let gzip = [("accept-encoding", "gzip")];
+    let packed = node.client.send(Method::GET, &path, &gzip, "").unwrap();
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&*packed.body).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.body);
+}
+
+#[test]
+fn statistics_tell_what_a_query_cost() {
+    let node = with_data(&[]);
+    let time = seconds(NOW_MS);
+    let parameters =
+        [("query", "sum(rate(requests_total[5m]))"), ("time", &*time), ("stats", "all")];
+    let stats = node.data("/api/v1/query", &parameters)["stats"].clone();
+    let samples = &stats["samples"];
+    assert_eq!((&samples["samplesRead"], &samples["seriesRead"]), (&json!(40), &json!(2)));
+    assert_eq!(samples["peakBytes"], json!(16 * samples["peakSamples"].as_u64().unwrap()));
+    let timings = &stats["timings"];
+    let names = [
+        "evalTotalTime",
+        "resultSortTime",
+        "queryPreparationTime",
+        "innerEvalTime",
+        "execQueueTime",
+        "execTotalTime",
+        "readTime",
+        "functionTime",
+    ];
+    for name in names {
+        assert!(timings[name].is_number(), "{name}: {timings}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_request_is_said_in_the_shape_of_the_api() {
     let node = with_data(&["--query.max-samples=12000"]);
     let bad = |text| (400, "bad_data", text);

@@ -122,7 +122,8 @@ pub(super) fn range(query: &Query<'_>, expr: &Expr) -> Answer<QueryValue> {
         Evaluated::Vector(rows) => evaluator.finish(rows)?,
         Evaluated::Text(_) => Vec::new(),
     };
-    Ok(QueryValue::Matrix(Matrix::of_rows(evaluator.steps, rows)))
+    let matrix = query.timed(query::Phase::Sort, || Matrix::of_rows(evaluator.steps, rows));
+    Ok(QueryValue::Matrix(matrix))
 }
 
 /// Evaluates expressions over certain steps; a subquery has one of its own.

@@ -1,6 +1,6 @@
 //! What holds for a whole query: where it reads, what it may cost and has cost, what was noted.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,7 +11,9 @@ use super::{Answer, Steps};
 use crate::env::Clock;
 use crate::lang::Source;
 use crate::promql::duration::QuerySpan;
-use crate::promql::engine::{EngineOptions, QueryError, QueryOptions, QueryStats, RangeQuery};
+use crate::promql::engine::{
+    EngineOptions, Phases, QueryError, QueryOptions, QueryStats, RangeQuery,
+};
 use crate::store::Snapshot;
 
 /// What holds for a whole query, at whatever depth and on whichever lane.
@@ -28,6 +30,17 @@ pub(in crate::promql) struct Query<'q> {
     held_peak: AtomicUsize,
     samples_read: AtomicUsize,
     series_read: AtomicUsize,
+    /// By [`Phase`], ns.
+    phases: [AtomicU64; 4],
+}
+
+/// What time is spent on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase {
+    Select,
+    Read,
+    Functions,
+    Sort,
 }
 
 impl<'q> Query<'q> {
@@ -53,6 +66,7 @@ impl<'q> Query<'q> {
             held_peak: AtomicUsize::new(0),
             samples_read: AtomicUsize::new(0),
             series_read: AtomicUsize::new(0),
+            phases: Default::default(),
         }
     }
 
@@ -69,7 +83,31 @@ impl<'q> Query<'q> {
             samples_peak: self.held_peak.load(Ordering::Relaxed),
             series_read: self.series_read.load(Ordering::Relaxed),
             elapsed: Duration::ZERO,
+            phases: Phases {
+                select: self.spent(Phase::Select),
+                read: self.spent(Phase::Read),
+                functions: self.spent(Phase::Functions),
+                sort: self.spent(Phase::Sort),
+            },
         }
+    }
+
+    fn spent(&self, phase: Phase) -> Duration {
+        Duration::from_nanos(self.phases[phase as usize].load(Ordering::Relaxed))
+    }
+
+    /// Does some work of a phase, and times it if that is asked for.
+    #[inline]
+    pub(super) fn timed<T>(&self, phase: Phase, work: impl FnOnce() -> T) -> T {
+        if !self.options.times_phases {
+            return work();
+        }
+        let begun = self.clock.elapsed();
+        let made = work();
+        let took = self.clock.elapsed().saturating_sub(begun).as_nanos();
+        let took = u64::try_from(took).unwrap_or(u64::MAX);
+        self.phases[phase as usize].fetch_add(took, Ordering::Relaxed);
+        made
     }
 
     pub(super) fn lookback_ms(&self) -> i64 {

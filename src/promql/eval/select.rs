@@ -6,6 +6,7 @@ use crate::promql::ast::{At, RangeMode, TimeSpan, VectorSelector};
 use crate::promql::engine::Value;
 use crate::series::{Labels, Matcher, Points, TimeRange, is_stale};
 
+use super::query::Phase;
 use super::ranges::Windows;
 use super::{ABSENT, Answer, Column, Detail, Evaluator, Row};
 
@@ -111,19 +112,22 @@ impl Evaluator<'_> {
         let selected = self.selected(matchers, range)?;
         self.each_batch(&selected.series, |points: &mut Points, batch| {
             let (mut rows, mut samples) = (Vec::with_capacity(batch.len()), 0);
-            for series in batch {
-                let newest = snapshot.newest(series, range.end_ms);
-                let column = if let Some((time_ms, value)) = newest {
-                    samples += 1;
-                    let is_seen = time_ms >= range.start_ms && !is_stale(value);
-                    Column::of_floats(vec![if is_seen { value } else { ABSENT }])
-                } else {
-                    snapshot.read(series, range, points)?;
-                    samples += points.len();
-                    self.newest(points, look, lookback_ms, Aspect::Value)
-                };
-                rows.extend(self.row(&series.labels, column)?);
-            }
+            self.query.timed(Phase::Read, || {
+                for series in batch {
+                    let newest = snapshot.newest(series, range.end_ms);
+                    let column = if let Some((time_ms, value)) = newest {
+                        samples += 1;
+                        let is_seen = time_ms >= range.start_ms && !is_stale(value);
+                        Column::of_floats(vec![if is_seen { value } else { ABSENT }])
+                    } else {
+                        snapshot.read(series, range, points)?;
+                        samples += points.len();
+                        self.newest(points, look, lookback_ms, Aspect::Value)
+                    };
+                    rows.extend(self.row(&series.labels, column)?);
+                }
+                Answer::Ok(())
+            })?;
             self.query.count_read(batch.len(), samples);
             Ok(rows)
         })
@@ -141,7 +145,8 @@ impl Evaluator<'_> {
         if range.is_empty() {
             return Ok(None);
         }
-        Ok(self.query.snapshot.count_alive(&selector.all_matchers(), range, by)?)
+        let count = || self.query.snapshot.count_alive(&selector.all_matchers(), range, by);
+        Ok(self.query.timed(Phase::Select, count)?)
     }
 
     /// Returns the span of time that all steps together look at, widened.

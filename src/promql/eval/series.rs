@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::query::Phase;
 use super::ranges::Windows;
 use super::{Answer, Detail, Evaluator};
 use crate::promql::ast::Grouping;
@@ -34,6 +35,10 @@ impl Evaluator<'_> {
         if range.is_empty() {
             return Ok(Selected { series: Vec::new(), is_reduced: false });
         }
+        self.query.timed(Phase::Select, || self.select_series(matchers, range))
+    }
+
+    fn select_series(&self, matchers: &[Matcher], range: TimeRange) -> Answer<Selected> {
         let snapshot = self.query.snapshot;
         if let Some(wanted) = self.wanted {
             let keeps = |name: &str| match wanted {
@@ -63,14 +68,14 @@ impl Evaluator<'_> {
             let snapshot = self.query.snapshot;
             let Scratch { points, windows } = scratch;
             let (mut made, mut samples) = (Vec::with_capacity(batch.len()), 0);
-            snapshot.warm(batch);
+            self.query.timed(Phase::Read, || snapshot.warm(batch));
             for series in batch {
-                snapshot.read(series, range, points)?;
+                self.query.timed(Phase::Read, || snapshot.read(series, range, points))?;
                 samples += points.len();
                 if self.detail == Detail::Counts {
                     find_resets(points);
                 }
-                made.extend(make(series, points, windows)?);
+                made.extend(self.query.timed(Phase::Functions, || make(series, points, windows))?);
             }
             self.query.count_read(batch.len(), samples);
             Ok(made)
