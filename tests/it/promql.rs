@@ -118,6 +118,110 @@ fn a_query_holds_no_more_samples_than_it_may() {
     }
 }
 
+/// Series of two names with hosts, modes and a label that few have.
+fn fleet(series: i64) -> Fixture {
+    let clock = Arc::new(ManualClock::new(3_600_000));
+    let store = Store::in_memory(clock.clone());
+    let mut appender = store.appender();
+    let mut transaction = appender.begin();
+    for number in 0..series {
+        let labels = [
+            ("__name__", if number % 2 == 0 { "a_total" } else { "b_total" }.to_owned()),
+            ("host", format!("h{:03}", number / 2 % (series / 12))),
+            ("mode", format!("m{}", number * 6 / series)),
+            ("rare", if number % 7 == 0 { "yes".to_owned() } else { String::new() }),
+        ];
+        let id = transaction.series(None, &Labels::from_pairs(labels));
+        for n in 0..24 {
+            // Some end, some are reset, some come late.
+            let end = if number % 11 == 0 { f64::from_bits(0x7ff0_0000_0000_0002) } else { 1.0 };
+            let value = if n == 23 { end } else { (n * number % 97) as f64 / 8.0 };
+            transaction.sample(id, 3_000_000 + n * 15_000 + number % 3, value, 0);
+        }
+    }
+    transaction.commit().unwrap();
+    drop(appender);
+    Fixture { store, engine: Engine::new(EngineOptions::default(), clock) }
+}
+
+fn elements(f: &Fixture, text: &str) -> Vec<(String, f64)> {
+    let expr = parse(text).unwrap();
+    let options = QueryOptions::default();
+    let result = f.engine.instant(&f.store.snapshot(), &expr, 3_350_000, &options).unwrap();
+    let QueryValue::Vector(elements) = result.value else { panic!("{text}") };
+    let value = |value: &Value| value.as_float().unwrap();
+    elements.iter().map(|one| (one.labels.to_string(), value(&one.value))).collect()
+}
+
+#[test]
+fn an_aggregation_may_leave_out_labels_and_says_the_same() {
+    let f = fleet(600);
+    let mut asked = 0;
+    for op in ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "quantile"] {
+        for grouping in [
+            "by (mode)",
+            "by (rare, host)",
+            "by ()",
+            "without (host)",
+            "without (host, mode, rare)",
+        ] {
+            for inner in [
+                "a_total",
+                "{__name__=~\".+\"}",
+                "rate(a_total[5m])",
+                "max_over_time(b_total{mode!=\"m1\"}[2m])",
+            ] {
+                let parameter = if op == "quantile" { "0.3, " } else { "" };
+                let short = elements(&f, &format!("{op} {grouping} ({parameter}{inner})"));
+                // An operator in between sees all labels.
+                let mut long =
+                    elements(&f, &format!("{op} {grouping} ({parameter}{inner} or vector(1) > 2)"));
+                let mut sorted = short.clone();
+                sorted.sort_by(|a, b| a.0.cmp(&b.0));
+                long.sort_by(|a, b| a.0.cmp(&b.0));
+                assert_eq!(sorted.len(), long.len(), "{op} {grouping} {inner}");
+                for ((labels, value), (expected_labels, expected)) in sorted.iter().zip(&long) {
+                    let near = (value - expected).abs() <= 1e-12 * expected.abs();
+                    assert!(
+                        labels == expected_labels && near,
+                        "{op} {grouping} {inner}: {labels} {value} {expected}"
+                    );
+                }
+                assert_eq!(short, elements(&f, &format!("{op} {grouping} ({parameter}{inner})")));
+                asked += long.len();
+            }
+        }
+    }
+    assert!(asked > 1_000, "{asked}");
+    // Series that differ only in their names are an error once these are gone.
+    let rate = parse("sum(rate({__name__=~\".+\"}[5m]))").unwrap();
+    let result = f.engine.instant(&f.store.snapshot(), &rate, 3_350_000, &QueryOptions::default());
+    assert!(matches!(result, Err(QueryError::Execution(text)) if text.contains("same labelset")));
+}
+
+#[test]
+fn what_several_processors_read_comes_in_order_and_whole() {
+    let f = fleet(6_000);
+    let expr = parse("{__name__=~\"a.*|b.*\"}").unwrap();
+    let times = RangeQuery { start_ms: 3_000_000, end_ms: 3_345_000, step_ms: 15_000 };
+    let options = QueryOptions::default();
+    let result = f.engine.range(&f.store.snapshot(), &expr, times, &options).unwrap();
+    assert_eq!((result.stats.series_read, result.stats.samples_read), (6_000, 6_000 * 24 - 4_000));
+    let QueryValue::Matrix(matrix) = result.value else { panic!() };
+    assert_eq!(matrix.len(), 6_000);
+    let series = matrix.into_series();
+    assert!(series.windows(2).all(|pair| pair[0].labels < pair[1].labels));
+    let read = f.store.snapshot().select(&[], forewarn::series::TimeRange::ALL).unwrap();
+    let mut points = forewarn::series::Points::default();
+    for (read, series) in read.iter().zip(&series) {
+        f.store.snapshot().read(read, forewarn::series::TimeRange::ALL, &mut points).unwrap();
+        assert_eq!(read.labels, series.labels);
+        // A sample that comes a little after the step is seen by the next one.
+        let late = usize::from(points.times_ms[0] > 3_000_000);
+        assert_eq!(series.points.values[..22 - late], points.values[..22 - late]);
+    }
+}
+
 /// A clock on which every look takes a second.
 #[derive(Default)]
 struct SlowClock(AtomicU64);
