@@ -139,6 +139,35 @@ fn a_large_answer_comes_in_pieces_and_whole() {
 }
 
 #[test]
+fn a_query_ends_when_its_client_goes_away_and_others_wait_their_turn() {
+    let node = with_data(&["--query.max-concurrency=1"]);
+    let address = node.client.base().strip_prefix("http://").unwrap().to_owned();
+    let send = |parameters: &[(&str, &str)]| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let path = format!("/api/v1/query_range?{}", encode(parameters));
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
+        stream
+    };
+    let running = |count: u32| {
+        let line = format!("\nprometheus_engine_queries {count}\n");
+        poll(&line, Duration::from_secs(60), || {
+            node.get("/metrics", &[]).text().contains(&line).then_some(())
+        });
+    };
+    // Each of a thousand steps sorts 600,000 values.
+    let long = "quantile_over_time(0.5, vector(1)[10m:1ms])";
+    let left = send(&[("query", long), ("start", "0"), ("end", "1000"), ("step", "1")]);
+    running(1);
+    let mut next = send(&[("query", "1"), ("start", "0"), ("end", "1"), ("step", "1")]);
+    drop(left);
+    let mut answer = [0; 12];
+    next.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, *b"HTTP/1.1 200");
+    running(0);
+}
+
+#[test]
 fn statistics_tell_what_a_query_cost() {
     let node = with_data(&[]);
     let time = seconds(NOW_MS);
