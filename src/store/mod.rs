@@ -39,6 +39,7 @@ mod order;
 mod postings;
 mod prometheus;
 mod recover;
+mod select;
 mod snapshot;
 mod spellings;
 mod status;

@@ -1,11 +1,8 @@
 //! What instants ask for most, told without decoding a sample: the newest float of a series, and
 //! how many series are alive.
 
-use hashbrown::HashMap;
-
 use super::ReadError;
-use super::head::PairId;
-use super::postings::matching;
+use super::select::Groups;
 use super::snapshot::{Part, SelectedSeries, Snapshot};
 use crate::series::{Labels, Matcher, Points, SeriesId, TimeRange, is_stale};
 
@@ -37,39 +34,30 @@ impl Snapshot {
         if self.blocks_in(range).next().is_some() {
             return Ok(None);
         }
-        let mut counts: HashMap<Vec<PairId>, u64> = HashMap::new();
-        let mut key = Vec::new();
+        let keeps = |name: &str| by.iter().any(|wanted| wanted == name);
         let mut points = Points::default();
-        let head = self.store.head.read();
-        let names: Vec<u32> = by.iter().filter_map(|name| head.index().number_of(name)).collect();
-        for slot in matching(head.index(), matchers)? {
-            let Some(id) = head.in_slot(slot) else { continue };
-            let is_alive = match head.newest_float(id) {
-                Some((time_ms, bits)) if time_ms <= range.end_ms => {
-                    time_ms >= range.start_ms && !is_stale(f64::from_bits(bits))
+        let (groups, counts) = self.in_head(
+            matchers,
+            || (Groups::default(), Vec::<u64>::new()),
+            |(groups, counts), head, id| {
+                let is_alive = match head.newest_float(id) {
+                    Some((time_ms, bits)) if time_ms <= range.end_ms => {
+                        time_ms >= range.start_ms && !is_stale(f64::from_bits(bits))
+                    }
+                    _ => {
+                        points.clear();
+                        head.read(id, range, &mut points);
+                        is_alive(&points)
+                    }
+                };
+                if is_alive {
+                    let group = groups.of(head, id, &keeps);
+                    counts.resize(groups.labels.len(), 0);
+                    counts[group] += 1;
                 }
-                _ => {
-                    points.clear();
-                    head.read(id, range, &mut points);
-                    is_alive(&points)
-                }
-            };
-            if !is_alive {
-                continue;
-            }
-            key.clear();
-            let pairs = head.pair_ids(id).iter().copied();
-            key.extend(pairs.filter(|pair| names.contains(&head.index().name_number(*pair))));
-            match counts.get_mut(&key) {
-                Some(count) => *count += 1,
-                None => {
-                    counts.insert(key.clone(), 1);
-                }
-            }
-        }
-        let labels =
-            |key: &[PairId]| Labels::from_sorted(key.iter().map(|pair| head.index().text(*pair)));
-        let mut counts: Vec<_> = counts.iter().map(|(key, count)| (labels(key), *count)).collect();
+            },
+        )?;
+        let mut counts: Vec<_> = groups.labels.into_iter().zip(counts).collect();
         counts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(Some(counts))
     }

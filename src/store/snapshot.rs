@@ -2,11 +2,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use super::block::Block;
 use super::blocks::BlockList;
-use super::head::PairId;
 use super::postings::{LabelIndex, matching};
 use super::types::Exemplar;
 use super::{Inner, ReadError};
@@ -50,100 +47,6 @@ impl Snapshot {
 
     pub(super) fn blocks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<Block>> {
         self.blocks.iter().filter(move |block| block.range().overlaps(range))
-    }
-
-    /// Returns the series that match and may have samples within `range`, sorted by labels.
-    pub fn select(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-    ) -> Result<Vec<SelectedSeries>, ReadError> {
-        let mut found: Vec<(Labels, Part)> = Vec::new();
-        for block in self.blocks_in(range) {
-            for series in matching(block.index(), matchers)? {
-                if let Some(labels) = block.labels_in(series, range)? {
-                    found.push((labels, Part::Block(Arc::clone(block), series)));
-                }
-            }
-        }
-        {
-            let head = self.store.head.read();
-            for slot in matching(head.index(), matchers)? {
-                let Some(id) = head.in_slot(slot) else { continue };
-                if head.range(id).is_some_and(|held| held.overlaps(range))
-                    && let Some(labels) = head.labels(id)
-                {
-                    found.push((labels, Part::Head(id)));
-                }
-            }
-        }
-        // Stable, so that the parts of a series stay in the order of their time.
-        found.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut series: Vec<SelectedSeries> = Vec::with_capacity(found.len());
-        for (labels, part) in found {
-            match series.last_mut() {
-                Some(last) if last.labels == labels => last.parts.push(part),
-                _ => series.push(SelectedSeries { labels, parts: vec![part] }),
-            }
-        }
-        Ok(series)
-    }
-
-    /// As [`Snapshot::select`], but in no order, and of the labels only those that `keeps` holds on
-    /// to are put together. `None` where that saves nothing or is not enough to tell series apart:
-    /// where blocks have samples in that range, or any series of the head has a label of `unless`.
-    pub fn select_reduced(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-        keeps: &dyn Fn(&str) -> bool,
-        unless: &[&str],
-    ) -> Result<Option<Vec<SelectedSeries>>, ReadError> {
-        if self.blocks_in(range).next().is_some() {
-            return Ok(None);
-        }
-        let head = self.store.head.read();
-        let index = head.index();
-        if unless.iter().any(|name| index.number_of(name).is_some()) {
-            return Ok(None);
-        }
-        // By the number of the name.
-        let mut kept: Vec<Option<bool>> = Vec::new();
-        let mut known: HashMap<Vec<PairId>, Labels> = HashMap::new();
-        let mut key = Vec::new();
-        let mut found = Vec::new();
-        for slot in matching(index, matchers)? {
-            let Some(id) = head.in_slot(slot) else { continue };
-            if !head.range(id).is_some_and(|held| held.overlaps(range)) {
-                continue;
-            }
-            key.clear();
-            for pair in head.pair_ids(id) {
-                let name = index.name_number(*pair) as usize;
-                if name >= kept.len() {
-                    kept.resize(name + 1, None);
-                }
-                if *kept[name].get_or_insert_with(|| keeps(index.text(*pair).0)) {
-                    key.push(*pair);
-                }
-            }
-            if !known.contains_key(&key) {
-                let labels = Labels::from_sorted(key.iter().map(|pair| index.text(*pair)));
-                known.insert(key.clone(), labels);
-            }
-            let labels = known[&key].clone();
-            found.push(SelectedSeries { labels, parts: vec![Part::Head(id)] });
-        }
-        Ok(Some(found))
-    }
-
-    /// Brings what [`Snapshot::read`] will need of some series near the processor.
-    pub(crate) fn warm(&self, series: &[SelectedSeries]) {
-        let ids = series.iter().filter_map(|one| match one.parts.last() {
-            Some(Part::Head(id)) => Some(*id),
-            _ => None,
-        });
-        self.store.head.read().warm_to_read(ids);
     }
 
     /// Reads the samples of a selected series within `range`, in time order, staleness markers

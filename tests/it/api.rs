@@ -144,14 +144,14 @@ fn a_query_ends_when_its_client_goes_away_and_others_wait_their_turn() {
     let address = node.client.base().strip_prefix("http://").unwrap().to_owned();
     let send = |parameters: &[(&str, &str)]| {
         let mut stream = TcpStream::connect(&address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let path = format!("/api/v1/query_range?{}", encode(parameters));
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
         stream
     };
     let running = |count: u32| {
         let line = format!("\nprometheus_engine_queries {count}\n");
-        poll(&line, Duration::from_secs(60), || {
+        poll(&line, Duration::from_mins(1), || {
             node.get("/metrics", &[]).text().contains(&line).then_some(())
         });
     };

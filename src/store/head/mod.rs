@@ -77,6 +77,8 @@ pub(super) struct Head {
     values: Vec<f64>,
     /// Which series have exemplars, and of which times, as they came; some are gone already.
     exemplars: VecDeque<(SeriesId, i64)>,
+    /// How many series were ever forgotten.
+    forgotten_count: u64,
     /// The latest metadata of each metric name.
     pub(super) metadata: HashMap<String, MetricMetadata>,
 }
@@ -120,6 +122,7 @@ impl Head {
             looked_up: Vec::new(),
             values: Vec::new(),
             exemplars: VecDeque::new(),
+            forgotten_count: 0,
             metadata: HashMap::new(),
         }
     }
@@ -209,6 +212,7 @@ impl Head {
         if let Ok(entry) = self.table.find_entry(hash, |found| *found == slot) {
             entry.remove();
         }
+        self.forgotten_count += 1;
         self.pairs.release(self.sets.get(set), slot);
         self.sets.remove(set);
         let cell = &mut self.cells[at];
@@ -220,6 +224,12 @@ impl Head {
             self.free.push(slot);
         }
         Some(labels)
+    }
+
+    /// Returns how many series were ever forgotten: as long as that stays the same, numbers of slots
+    /// and pairs mean what they meant.
+    pub(super) fn forgotten_count(&self) -> u64 {
+        self.forgotten_count
     }
 
     /// Brings what a sample of each of some series will touch near the processor. The misses of a
