@@ -20,6 +20,8 @@ pub struct Features {
     pub delayed_name_removal: bool,
     /// `use-start-timestamps`: rates use stored start timestamps.
     pub start_timestamps: bool,
+    /// `type-and-unit-labels`: `__type__` and `__unit__` go where the metric name goes.
+    pub type_and_unit_labels: bool,
 }
 
 impl Default for Features {
@@ -31,6 +33,7 @@ impl Default for Features {
             fill_modifiers: false,
             delayed_name_removal: false,
             start_timestamps: false,
+            type_and_unit_labels: false,
         }
     }
 }
@@ -43,13 +46,14 @@ pub struct UnknownFeature {
     pub name: String,
 }
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "promql-experimental-functions",
     "promql-duration-expr",
     "promql-extended-range-selectors",
     "promql-binop-fill-modifiers",
     "promql-delayed-name-removal",
     "use-start-timestamps",
+    "type-and-unit-labels",
 ];
 
 impl Features {
@@ -61,6 +65,7 @@ impl Features {
         fill_modifiers: true,
         delayed_name_removal: true,
         start_timestamps: true,
+        type_and_unit_labels: true,
     };
 
     /// Reads a comma-separated list of names, as `--enable-feature` gives it.
@@ -83,7 +88,8 @@ impl Features {
             2 => &mut self.extended_ranges,
             3 => &mut self.fill_modifiers,
             4 => &mut self.delayed_name_removal,
-            _ => &mut self.start_timestamps,
+            5 => &mut self.start_timestamps,
+            _ => &mut self.type_and_unit_labels,
         };
         *flag = true;
         true

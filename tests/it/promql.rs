@@ -8,8 +8,8 @@ use std::time::Duration;
 use forewarn::env::{Clock, ManualClock};
 use forewarn::promql::testing::run_script;
 use forewarn::promql::{
-    CancelToken, Engine, EngineOptions, QueryError, QueryOptions, QueryValue, RangeQuery, Value,
-    parse,
+    CancelToken, Engine, EngineOptions, Features, QueryError, QueryOptions, QueryValue, RangeQuery,
+    Value, parse,
 };
 use forewarn::series::Labels;
 use forewarn::store::Store;
@@ -306,6 +306,32 @@ fn names_go_at_once_unless_their_removal_is_delayed() {
     assert_eq!(elements[0].labels.to_string(), "{i=\"0\"}");
     assert_eq!(elements[0].value, Value::Float(1.0));
     assert_eq!((result.stats.samples_read, result.stats.series_read), (2, 1));
+}
+
+#[test]
+fn type_and_unit_go_with_the_name_where_that_is_switched_on() {
+    for (feature, expected) in
+        [("", "{__type__=\"gauge\", __unit__=\"s\"}"), ("type-and-unit-labels", "{}")]
+    {
+        let features = Features::parse(feature).unwrap();
+        let f = fixture(0, EngineOptions { features, ..EngineOptions::default() });
+        let mut appender = f.store.appender();
+        let mut transaction = appender.begin();
+        let labels = [("__name__", "t"), ("__type__", "gauge"), ("__unit__", "s")];
+        let id = transaction.series(None, &Labels::from_pairs(labels));
+        (0..4).for_each(|n| transaction.sample(id, n * 15_000, 1.0, 0));
+        transaction.commit().unwrap();
+        for text in ["abs(t)", "rate(t[1m])", "-t", "t * 2", "sum without () (rate(t[1m]))"] {
+            let found = f.engine.instant(
+                &f.store.snapshot(),
+                &parse(text).unwrap(),
+                60_000,
+                &QueryOptions::default(),
+            );
+            let QueryValue::Vector(elements) = found.unwrap().value else { panic!() };
+            assert_eq!(elements[0].labels.to_string(), expected, "{text}");
+        }
+    }
 }
 
 mod random {

@@ -9,9 +9,7 @@ use crate::promql::ast::{Binary, BinaryOp, Cardinality, VectorMatching};
 use crate::promql::engine::{QueryError, Value};
 use crate::series::{Histogram, HistogramNotice, Labels, LabelsBuilder, METRIC_NAME, ResetHint};
 
-use super::{
-    Answer, Evaluated, Evaluator, Level, METADATA_LABELS, Row, merge_equal_labels, wrong_type,
-};
+use super::{Answer, Evaluated, Evaluator, Level, Row, merge_equal_labels, wrong_type};
 
 /// Which of some rows has a value at a step; `NONE`: no one.
 const NONE: u32 = u32::MAX;
@@ -455,7 +453,7 @@ impl Join<'_, '_> {
         let changes_meaning = !op.is_comparison() && !is_trim(op);
         let mut builder = LabelsBuilder::from(many);
         if changes_meaning || self.binary.returns_bool && !delayed {
-            for name in METADATA_LABELS {
+            for name in self.evaluator.metadata_labels() {
                 builder.remove(name);
             }
         }

@@ -256,6 +256,12 @@ impl<'q> Evaluator<'q> {
         self.query.engine.features
     }
 
+    /// Returns the labels that say what a metric is; they go together.
+    pub(super) fn metadata_labels(&self) -> &'static [&'static str] {
+        const NAMES: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+        if self.features().type_and_unit_labels { &NAMES } else { &NAMES[..1] }
+    }
+
     pub(super) fn times(&self) -> RangeQuery {
         self.query.times
     }
@@ -288,7 +294,7 @@ impl<'q> Evaluator<'q> {
     pub(super) fn drop_name(&self, row: &mut Row) {
         row.drop_name = true;
         if !self.features().delayed_name_removal {
-            row.labels = without_metadata(&row.labels);
+            row.labels = row.labels.without(self.metadata_labels());
         }
     }
 
@@ -304,7 +310,7 @@ impl<'q> Evaluator<'q> {
             return Ok(rows);
         }
         for row in rows.iter_mut().filter(|row| row.drop_name) {
-            row.labels = without_metadata(&row.labels);
+            row.labels = row.labels.without(self.metadata_labels());
         }
         merge_equal_labels(rows)
     }
@@ -371,11 +377,3 @@ fn is_invariant(expr: &Expr) -> bool {
 fn wrong_type(expr: &Expr) -> QueryError {
     QueryError::Execution(format!("the type of `{expr}` does not fit its place"))
 }
-
-/// Returns the labels without the name, and without the type and unit that belong to it.
-pub(super) fn without_metadata(labels: &Labels) -> Labels {
-    labels.without(&METADATA_LABELS)
-}
-
-/// The labels that say what a metric is; they go with its name.
-pub(super) const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];

@@ -13,8 +13,7 @@ use crate::series::{
 
 use super::select::{Look, advance};
 use super::{
-    Answer, Column, Detail, Evaluator, Query, Row, Steps, column, histogram_cost, without_metadata,
-    wrong_type,
+    Answer, Column, Detail, Evaluator, Query, Row, Steps, column, histogram_cost, wrong_type,
 };
 
 /// After so many samples, each counted by every step that sees it, it is asked whether the query is
@@ -219,7 +218,7 @@ impl Evaluator<'_> {
     fn row_without_name(&self, mut row: Row, drop_name: bool) -> Row {
         row.drop_name = drop_name;
         if drop_name && !self.features().delayed_name_removal {
-            row.labels = without_metadata(&row.labels);
+            row.labels = row.labels.without(self.metadata_labels());
         }
         row
     }

@@ -9,8 +9,6 @@ use crate::promql::ast::Grouping;
 use crate::series::{Histogram, METRIC_NAME, Matcher, Points, ResetHint, TimeRange};
 use crate::store::SelectedSeries;
 
-use super::METADATA_LABELS;
-
 /// So many series are read in one go, before it is asked whether the query is still wanted and
 /// whether another one wants the lane.
 const BATCH: usize = 32;
@@ -48,7 +46,7 @@ impl Evaluator<'_> {
                 }
             };
             if let Some(series) =
-                snapshot.select_reduced(matchers, range, &keeps, &METADATA_LABELS[1..])?
+                snapshot.select_reduced(matchers, range, &keeps, &self.metadata_labels()[1..])?
             {
                 return Ok(Selected { series, is_reduced: true });
             }

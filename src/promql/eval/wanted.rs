@@ -4,7 +4,6 @@
 use super::Evaluator;
 use crate::promql::ast::{Aggregate, Call, Expr, Grouping, RangeMode, VectorSelector};
 
-use super::METADATA_LABELS;
 use super::ranges::only_name;
 
 impl<'q> Evaluator<'q> {
@@ -16,7 +15,9 @@ impl<'q> Evaluator<'q> {
     {
         let grouping = &aggregate.grouping;
         let keeps_metadata = match grouping {
-            Grouping::By(names) => names.iter().any(|name| METADATA_LABELS.contains(&&**name)),
+            Grouping::By(names) => {
+                names.iter().any(|name| self.metadata_labels().contains(&&**name))
+            }
             Grouping::Without(_) => false,
         };
         let reduces = !self.features().delayed_name_removal
