@@ -112,6 +112,21 @@ fn a_query_holds_no_more_samples_than_it_may() {
     let expr = parse("1 + time()").unwrap();
     let result = f.engine.range(&snapshot, &expr, billion, &QueryOptions::default());
     assert!(matches!(result, Err(QueryError::TooManySamples { .. })));
+    // Labels that double grow no further than a mebibyte each, nor than the limit together.
+    let doubled = |times: usize| {
+        let mut text = "label_replace(up, \"a\", \"xx\", \"\", \"\")".to_owned();
+        for _ in 0..times {
+            text = format!("label_replace({text}, \"a\", \"$1$1\", \"a\", \"(.*)\")");
+        }
+        f.engine.instant(&snapshot, &parse(&text).unwrap(), 0, &QueryOptions::default())
+    };
+    assert!(doubled(5).is_ok());
+    assert!(matches!(doubled(12), Err(QueryError::TooManySamples { .. })));
+    let joined =
+        format!("label_join(up, \"a\", \"{}\", {})", "-".repeat(10_000), ["\"b\""; 200].join(", "));
+    let joined = parse(&joined).unwrap();
+    let joined = f.engine.instant(&snapshot, &joined, 0, &QueryOptions::default());
+    assert!(matches!(joined, Err(QueryError::Execution(text)) if text.contains("\"a\"")));
     // A subquery with more steps than could ever be held is refused before it is begun.
     for text in ["count_over_time(vector(1)[200y:1ms])", "max_over_time(up[10000d:1ms])"] {
         assert!(matches!(query(text), Err(QueryError::TooManySamples { .. })), "{text}");

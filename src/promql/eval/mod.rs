@@ -65,6 +65,9 @@ impl Steps {
     }
 }
 
+/// A sample counts for so many bytes.
+const SAMPLE_LEN: usize = 16;
+
 /// The value of an expression over the steps of its evaluator.
 #[derive(Debug)]
 pub(super) enum Evaluated {
@@ -280,6 +283,19 @@ impl<'q> Evaluator<'q> {
     pub(super) fn held_column(&self) -> Answer<Column> {
         self.query.hold(self.steps.count / 2)?;
         Ok(Column::absent(self.steps.count))
+    }
+
+    /// Counts a label that is made against the limit until the present node is done. An error if its
+    /// value would have more than a mebibyte: labels that are made of labels grow fast.
+    pub(super) fn hold_label(&self, name: &str, value_len: usize) -> Answer<()> {
+        const MOST: usize = 1 << 20;
+        if value_len > MOST {
+            let message = format!(
+                "the value of label {name:?} would have up to {value_len} bytes; {MOST} are allowed"
+            );
+            return Err(QueryError::Execution(message));
+        }
+        self.query.hold(value_len / SAMPLE_LEN)
     }
 
     pub(super) fn note(&self, level: Level, text: impl Into<String>, span: Span) {

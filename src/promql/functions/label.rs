@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use regex::Regex;
+use regex::RegexBuilder;
 
 use super::{Evaluated, Evaluator, QueryError};
 use crate::promql::ast::{Call, Expr};
@@ -10,6 +10,9 @@ use crate::promql::eval::{Level, Row, merge_equal_labels};
 use crate::series::{Labels, METRIC_NAME};
 
 type Answer = Result<Evaluated, QueryError>;
+
+/// As for the regular expressions of matchers.
+const REGEX_BYTES_MAX: usize = 1 << 20;
 
 fn fail(message: String) -> QueryError {
     QueryError::Execution(message)
@@ -19,14 +22,20 @@ fn fail(message: String) -> QueryError {
 pub(super) fn replace(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let text = |index: usize| ev.text(&call.args[index]);
     let (to, template, from, pattern) = (text(1)?, text(2)?, text(3)?, text(4)?);
-    let regex = Regex::new(&format!("^(?s:{pattern})$"))
+    let regex = RegexBuilder::new(&format!("^(?s:{pattern})$"))
+        .size_limit(REGEX_BYTES_MAX)
+        .build()
         .map_err(|_| fail(format!("invalid regular expression in label_replace(): {pattern}")))?;
     if to.is_empty() {
         return Err(fail(format!("invalid destination label name in label_replace(): {to}")));
     }
+    let groups = template.bytes().filter(|byte| *byte == b'$').count();
     let mut rows = ev.vector(&call.args[0])?;
     for row in &mut rows {
-        let Some(captures) = regex.captures(row.labels.value_or_empty(&from)) else { continue };
+        let text = row.labels.value_or_empty(&from);
+        let Some(captures) = regex.captures(text) else { continue };
+        let most = text.len().saturating_mul(groups).saturating_add(template.len());
+        ev.hold_label(&to, most)?;
         let mut value = String::new();
         captures.expand(&template, &mut value);
         drop(captures);
@@ -49,6 +58,8 @@ pub(super) fn join(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let mut rows = ev.vector(&call.args[0])?;
     for row in &mut rows {
         let values: Vec<&str> = from.iter().map(|name| row.labels.value_or_empty(name)).collect();
+        let len: usize = values.iter().map(|value| value.len() + separator.len()).sum();
+        ev.hold_label(&to, len)?;
         let value = values.join(&separator);
         relabel(row, &to, &value);
     }
