@@ -68,11 +68,13 @@ impl Lanes {
                 }
                 if let Some(lane) = self.take_spare() {
                     let batches = &batches;
-                    scope.spawn(move || {
+                    let help = move || {
                         let mut scratch = S::default();
                         while !self.is_crowded() && batches.work_on_one(&mut scratch, work) {}
                         drop(lane);
-                    });
+                    };
+                    // Where the machine has no thread to give, there is one lane less.
+                    let _ = std::thread::Builder::new().spawn_scoped(scope, help);
                 }
             }
         });
