@@ -196,6 +196,12 @@ fn instants(criterion: &mut Criterion) {
     ] {
         asked.instant(&mut group, name, query);
     }
+    for (name, query) in [
+        ("sum_by_rate_30m", "sum by (mode) (rate(node_cpu_seconds_total{cpu=\"3\"}[5m]))"),
+        ("gauge_30m", "node_filesystem_avail_bytes"),
+    ] {
+        asked.range(&mut group, name, query, 30 * MINUTE_MS, SCRAPE_MS);
+    }
     group.finish();
 }
 

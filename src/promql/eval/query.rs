@@ -154,14 +154,16 @@ impl<'q> Query<'q> {
         self.series_read.fetch_add(series, Ordering::Relaxed);
     }
 
-    /// Returns whether so much was read that more than one lane is worth its while.
-    pub(super) fn is_large(&self) -> bool {
+    /// Returns whether so much was done, for each series over so many steps, that more than one lane
+    /// is worth its while.
+    pub(super) fn is_large(&self, steps: usize) -> bool {
         /// To find a series costs about as much as to read so many samples.
         const SAMPLES_A_SERIES: usize = 16;
-        /// Half a millisecond.
-        const LARGE: usize = 65_536;
+        /// A third of a millisecond.
+        const LARGE: usize = 32_768;
         let stats = self.stats();
-        stats.samples_read + SAMPLES_A_SERIES * stats.series_read > LARGE
+        let by_series = stats.series_read.saturating_mul(SAMPLES_A_SERIES.saturating_add(steps));
+        stats.samples_read.saturating_add(by_series) > LARGE
     }
 
     pub(super) fn span(&self) -> QuerySpan {

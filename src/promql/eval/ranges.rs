@@ -104,43 +104,53 @@ impl<'a> Ranges<'a> {
     /// Iterates over the steps that see a sample, until the query is to stop.
     #[inline]
     pub(in crate::promql) fn views(&self) -> impl Iterator<Item = View<'a>> + '_ {
-        let points = self.points;
         let mut seen = 0;
-        self.windows
-            .floats
-            .iter()
-            .enumerate()
-            .map_while(move |(step, floats)| {
-                seen += floats.len();
-                if seen > SEEN_UNCHECKED {
-                    seen = 0;
-                    self.query.check().ok()?;
-                }
-                Some((step, floats))
-            })
+        let steps = self.windows.floats.iter().enumerate();
+        steps
+            .map_while(move |step| self.goes_on(&mut seen, step.1.len()).then_some(step))
             .filter_map(move |(step, floats)| {
                 let histograms = match self.windows.histograms.get(step) {
                     None => &[],
-                    Some(window) => &points.histograms[window.clone()],
+                    Some(window) => &self.points.histograms[window.clone()],
                 };
-                if floats.is_empty() && histograms.is_empty() {
-                    return None;
-                }
-                let (starts, floats) = (&points.starts_ms, floats.clone());
-                let time_ms = self.steps.time_ms(step);
-                let end_ms = self.look.from(time_ms);
-                Some(View {
-                    step,
-                    time_ms,
-                    start_ms: end_ms.saturating_sub(self.range_ms),
-                    end_ms,
-                    first: floats.start,
-                    times_ms: &points.times_ms[floats.clone()],
-                    values: &points.values[floats.clone()],
-                    starts_ms: if starts.is_empty() { &[] } else { &starts[floats] },
-                    histograms,
-                })
+                let is_empty = floats.is_empty() && histograms.is_empty();
+                (!is_empty).then(|| self.view(step, floats.clone(), histograms))
             })
+    }
+
+    /// Counts samples that a step sees, and asks now and then whether the query is still wanted.
+    #[inline]
+    fn goes_on(&self, seen: &mut usize, samples: usize) -> bool {
+        *seen += samples;
+        if *seen <= SEEN_UNCHECKED {
+            return true;
+        }
+        *seen = 0;
+        self.query.check().is_ok()
+    }
+
+    #[inline]
+    fn view(
+        &self,
+        step: usize,
+        floats: Range<usize>,
+        histograms: &'a [HistogramPoint],
+    ) -> View<'a> {
+        let points = self.points;
+        let time_ms = self.steps.time_ms(step);
+        let end_ms = self.look.from(time_ms);
+        let starts = &points.starts_ms;
+        View {
+            step,
+            time_ms,
+            start_ms: end_ms.saturating_sub(self.range_ms),
+            end_ms,
+            first: floats.start,
+            times_ms: &points.times_ms[floats.clone()],
+            values: &points.values[floats.clone()],
+            starts_ms: if starts.is_empty() { &[] } else { &starts[floats] },
+            histograms,
+        }
     }
 
     /// Builds a column from what `each` gives for every step that sees a sample.
@@ -158,20 +168,36 @@ impl<'a> Ranges<'a> {
     }
 
     /// As [`Ranges::column`], of floats.
-    pub(in crate::promql) fn floats(&self, mut each: impl FnMut(View<'a>) -> f64) -> Column {
+    pub(in crate::promql) fn floats(&self, mut each: impl FnMut(&View<'a>) -> f64) -> Column {
         self.floats_where(|view| Some(each(view)))
     }
 
-    /// As [`Ranges::column`], of floats.
+    /// As [`Ranges::column`], of floats. The hottest loop there is: a view is lent, not handed on.
     #[inline]
     pub(in crate::promql) fn floats_where(
         &self,
-        mut each: impl FnMut(View<'a>) -> Option<f64>,
+        mut each: impl FnMut(&View<'a>) -> Option<f64>,
     ) -> Column {
         let mut column = Column::absent(self.steps.count);
-        for view in self.views() {
-            if let Some(value) = each(view) {
-                column.floats[view.step] = value;
+        if !self.windows.histograms.is_empty() {
+            for view in self.views() {
+                if let Some(value) = each(&view) {
+                    column.floats[view.step] = value;
+                }
+            }
+            return column;
+        }
+        let mut seen = 0;
+        for (step, (window, float)) in
+            self.windows.floats.iter().zip(&mut column.floats).enumerate()
+        {
+            if !self.goes_on(&mut seen, window.len()) {
+                break;
+            }
+            if !window.is_empty()
+                && let Some(value) = each(&self.view(step, window.clone(), &[]))
+            {
+                *float = value;
             }
         }
         column

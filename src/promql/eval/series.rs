@@ -9,9 +9,12 @@ use crate::promql::ast::Grouping;
 use crate::series::{Histogram, METRIC_NAME, Matcher, Points, ResetHint, TimeRange};
 use crate::store::SelectedSeries;
 
-/// So many series are read in one go, before it is asked whether the query is still wanted and
-/// whether another one wants the lane.
-const BATCH: usize = 32;
+/// So many series at most are read in one go, before it is asked whether the query is still wanted
+/// and whether another one wants the lane.
+const BATCH_MAX: usize = 32;
+
+/// So many batches are made of few series, for the lanes to share.
+const BATCHES_LEAST: usize = 16;
 
 /// Series that a selector found.
 pub(super) struct Selected {
@@ -86,8 +89,9 @@ impl Evaluator<'_> {
         series: &[SelectedSeries],
         make: impl Fn(&mut S, &[SelectedSeries]) -> Answer<Vec<T>> + Sync,
     ) -> Answer<Vec<T>> {
-        let batches: Vec<&[SelectedSeries]> = series.chunks(BATCH).collect();
-        let is_large = || self.query.is_large();
+        let batch_len = (series.len() / BATCHES_LEAST).clamp(1, BATCH_MAX);
+        let batches: Vec<&[SelectedSeries]> = series.chunks(batch_len).collect();
+        let is_large = || self.query.is_large(self.steps.count);
         self.query.lanes.run(batches.len(), &is_large, &|scratch: &mut S, batch| {
             let made = make(scratch, batches[batch]);
             // After the work too: what was broken off on the way must not be an answer.

@@ -22,12 +22,12 @@ pub(super) fn floats(
     each: impl Fn(&View<'_>) -> f64 + Sync,
 ) -> Answer {
     let rows = ev.over_ranges(call, 0, &|ranges| {
-        Ok(ranges.column(|view| {
+        Ok(ranges.floats_where(|view| {
             if view.values.is_empty() {
                 return None;
             }
-            note_ignored(ev, ranges, &view);
-            Some(Value::Float(each(&view)))
+            note_ignored(ev, ranges, view);
+            Some(each(view))
         }))
     })?;
     Ok(Evaluated::Vector(rows))
@@ -39,7 +39,7 @@ pub(super) fn any(
     call: &Call,
     each: impl Fn(&View<'_>) -> f64 + Sync,
 ) -> Answer {
-    let rows = ev.over_ranges(call, 0, &|ranges| Ok(ranges.floats(|view| each(&view))))?;
+    let rows = ev.over_ranges(call, 0, &|ranges| Ok(ranges.floats(&each)))?;
     Ok(Evaluated::Vector(rows))
 }
 
@@ -62,11 +62,11 @@ pub(super) fn extreme(ev: &Evaluator<'_>, call: &Call, beats: fn(f64, f64) -> bo
         let mut queue: std::collections::VecDeque<usize> = std::collections::VecDeque::new();
         let mut next = 0;
         let mut last_nan = None;
-        Ok(ranges.column(|view| {
+        Ok(ranges.floats_where(|view| {
             if view.values.is_empty() {
                 return None;
             }
-            note_ignored(ev, ranges, &view);
+            note_ignored(ev, ranges, view);
             let end = view.first + view.values.len();
             while next < end {
                 if values[next].is_nan() {
@@ -83,7 +83,7 @@ pub(super) fn extreme(ev: &Evaluator<'_>, call: &Call, beats: fn(f64, f64) -> bo
                 queue.pop_front();
             }
             let best = queue.front().copied().or(last_nan)?;
-            Some(Value::Float(values[best]))
+            Some(values[best])
         }))
     })?;
     Ok(Evaluated::Vector(rows))
@@ -222,16 +222,16 @@ pub(super) fn quantile_over_time(ev: &Evaluator<'_>, call: &Call) -> Answer {
     let quantiles = ev.scalar(&call.args[0])?;
     let rows = ev.over_ranges(call, 1, &|ranges| {
         let mut values = Vec::new();
-        Ok(ranges.column(|view| {
+        Ok(ranges.floats_where(|view| {
             if view.values.is_empty() {
                 return None;
             }
             let q = quantiles[view.step];
             ev.note_bad_quantiles(&[q], call.args[0].span());
-            note_ignored(ev, ranges, &view);
+            note_ignored(ev, ranges, view);
             values.clear();
             values.extend_from_slice(view.values);
-            Some(Value::Float(quantile(q, &mut values)))
+            Some(quantile(q, &mut values))
         }))
     })?;
     Ok(Evaluated::Vector(rows))

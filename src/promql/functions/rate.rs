@@ -107,7 +107,7 @@ pub(super) fn extrapolated(ev: &Evaluator<'_>, call: &Call, kind: Kind) -> Answe
         }
         let resets = if kind.counter { resets_of(ev, ranges) } else { Vec::new() };
         let column = if ranges.points.histograms.is_empty() {
-            ranges.floats_where(|view| float_rate(&remarks, &view, &resets, kind))
+            ranges.floats_where(|view| float_rate(&remarks, view, &resets, kind))
         } else {
             ranges.column(|view| {
                 if view.is_mixed() {

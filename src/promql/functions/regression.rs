@@ -3,7 +3,6 @@
 use super::over_time::note_ignored;
 use super::{Evaluated, Evaluator, QueryError};
 use crate::promql::ast::Call;
-use crate::promql::engine::Value;
 use crate::promql::eval::View;
 use crate::promql::numeric::line;
 
@@ -17,16 +16,16 @@ fn at_least_two(
 ) -> Answer {
     let rows = ev.over_ranges(call, 0, &|ranges| {
         let mut failed = None;
-        let column = ranges.column(|view| {
+        let column = ranges.floats_where(|view| {
             if view.values.is_empty() || failed.is_some() {
                 return None;
             }
-            note_ignored(ev, ranges, &view);
+            note_ignored(ev, ranges, view);
             if view.values.len() < 2 {
                 return None;
             }
-            match each(&view) {
-                Ok(value) => Some(Value::Float(value)),
+            match each(view) {
+                Ok(value) => Some(value),
                 Err(error) => {
                     failed = Some(error);
                     None
