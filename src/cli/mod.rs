@@ -13,6 +13,7 @@
 pub mod check;
 pub mod demo;
 pub mod help;
+pub mod learn;
 pub mod node;
 pub mod serve;
 mod tasks;
@@ -46,6 +47,8 @@ enum Command {
     Check(check::Args),
     /// Run PromQL test scripts.
     Test(test::Args),
+    /// Run the learners over files of series.
+    Learn(learn::Args),
     /// Look at a data directory, check it, copy from it.
     Tsdb(tsdb::Args),
     /// Say how a subcommand is called, or what PromQL knows (`help promql`).
@@ -60,6 +63,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Check(args) => check::run(args),
             Command::Test(args) => test::run(args),
+            Command::Learn(args) => learn::run(args),
             Command::Tsdb(args) => tsdb::run(args),
             Command::Help(args) => help::run(args),
         }

@@ -2,6 +2,7 @@
 //! the same answer every time.
 
 mod crossing;
+mod files;
 
 use forewarn::learn::{Baseline, Calendar, Phase, Season, Side, Verdict, default_threshold};
 use proptest::prelude::*;
