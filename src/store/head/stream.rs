@@ -284,10 +284,10 @@ impl Bits {
         ((u128::from(high) << 64 | u128::from(low)) >> (self.at % 32)) as u64
     }
 
-    /// Takes 1 to 64 bits.
+    /// Takes up to 64 bits.
     #[inline]
     fn take(&mut self, count: u32) -> u64 {
-        let bits = self.peek() & (u64::MAX >> (64 - count));
+        let bits = self.peek() & u64::MAX.checked_shr(64 - count).unwrap_or(0);
         self.at += count as usize;
         bits
     }
@@ -299,6 +299,17 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn what_no_one_wrote_is_read_without_harm(words: [u32; 7], count in 0u32..300) {
+            // After the first value there may be a width that was never said.
+            let streams = Streams { blocks: vec![Block { words, next: NONE }], free: NONE, free_count: 0 };
+            let mut values = Vec::new();
+            streams.read(0, count, &mut values);
+            prop_assert_eq!(values.len(), count as usize);
+            streams.read(7, count, &mut values);
+            prop_assert_eq!(values.len(), 2 * count as usize);
+        }
+
         #[test]
         fn values_of_streams_that_grow_side_by_side_come_back_to_the_bit(
             rows in proptest::collection::vec((0usize..3, prop_oneof![
