@@ -128,8 +128,7 @@ pub fn push_time_s(text: &mut Vec<u8>, time_ms: i64) {
 /// 9999 are held at the ends.
 pub fn format_rfc3339(time_ms: i64) -> String {
     let clamped = time_ms.clamp(-377_705_023_201_000, 253_402_207_200_000);
-    let timestamp = jiff::Timestamp::from_millisecond(clamped)
-        .expect("the clamped time is within jiff's range");
+    let timestamp = jiff::Timestamp::from_millisecond(clamped).unwrap_or_default();
     format!("{timestamp:.3}")
 }
 

@@ -114,7 +114,7 @@ struct Said {
     p: Option<f64>,
 }
 
-/// Evaluates at each multiple of `every` within a series, on its newest sample since the one before.
+/// Evaluates at each multiple of `every` that has a sample since the one before, on the newest.
 fn follow(series: &Series<'_>, limit: Limit, args: &Args) -> Vec<Said> {
     let direction = match limit.dir {
         Reached::Le => Direction::FromAbove,
@@ -123,25 +123,22 @@ fn follow(series: &Series<'_>, limit: Limit, args: &Args) -> Vec<Said> {
     let every_ms = args.every.max(1);
     let mut crossing = Crossing::new(direction, every_ms, args.horizon);
     let mut firing = Firing { at: args.at, is_on: false, heard: VecDeque::new() };
-    let end_ms = series.start_ms + series.step_ms * (series.values.len() as i64 - 1);
-    let mut said = Vec::new();
-    let mut time_ms = series.start_ms.div_euclid(every_ms) * every_ms;
-    let mut next = 0;
-    while time_ms <= end_ms {
-        let mut newest = f64::NAN;
-        while next < series.values.len()
-            && series.start_ms + series.step_ms * next as i64 <= time_ms
-        {
-            newest = if series.values[next].is_nan() { newest } else { series.values[next] };
-            next += 1;
-        }
-        let p = match crossing.observe(time_ms, newest, limit.threshold) {
+    let at_ms =
+        |at: usize| series.start_ms.saturating_add(series.step_ms.saturating_mul(at as i64));
+    let seen_at = |at: usize| -(-at_ms(at)).div_euclid(every_ms);
+    let (mut said, mut newest) = (Vec::new(), None);
+    for (at, value) in series.values.iter().enumerate() {
+        newest = if value.is_nan() { newest } else { Some(*value) };
+        let time_ms = seen_at(at).saturating_mul(every_ms);
+        let has_come =
+            at_ms(at) == time_ms || at + 1 < series.values.len() && seen_at(at + 1) > seen_at(at);
+        let Some(value) = newest.take_if(|_| has_come) else { continue };
+        let p = match crossing.observe(time_ms, value, limit.threshold) {
             Outlook::Unknown => None,
             Outlook::Across => Some(1.0),
             Outlook::Ahead(ahead) => Some(ahead.p),
         };
         said.push(Said { time_ms, firing: firing.hear(p), p });
-        time_ms += every_ms;
     }
     said
 }

@@ -347,16 +347,13 @@ impl Join<'_, '_> {
         let count = self.evaluator.steps.count;
         let mut last: Option<(u32, usize)> = None;
         for step in 0..count {
-            if !row.column.is_present(step) {
-                continue;
-            }
+            let Some(mine) = row.column.get(step) else { continue };
             let met = ones.map_or(NONE, |ones| ones[step]);
             let (other, value) = match one.get(met as usize) {
                 Some(other) => (Some(other), other.column.get(step)),
                 None => (None, fill.map(Value::Float)),
             };
             let Some(value) = value else { continue };
-            let mine = row.column.get(step).expect("checked above");
             let (left, right) = if self.swapped { (&value, &mine) } else { (&mine, &value) };
             let Some((result, holds)) = self.evaluator.elements(self.binary, left, right, false)
             else {

@@ -75,7 +75,7 @@ impl Note {
         let kind = if self.level == Level::Warning { "warning" } else { "info" };
         let mut text = format!("PromQL {kind}: {}", self.text);
         if let Some(tally) = self.tally {
-            write!(
+            let _ = write!(
                 text,
                 ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
                 short(tally.bucket_least),
@@ -84,16 +84,15 @@ impl Note {
                 self.count,
                 whole_second(tally.first_ms),
                 whole_second(tally.last_ms),
-            )
-            .expect("a String takes everything");
+            );
         } else if self.count > 1 && self.text.contains("start time that overlaps") {
-            write!(text, " ({} occurrences)", self.count).expect("a String takes everything");
+            let _ = write!(text, " ({} occurrences)", self.count);
         }
         let (line, column) = match source {
             Some(source) => self.span.line_column(source.text),
             None => (1, self.span.start as usize + 1),
         };
-        write!(text, " ({line}:{column})").expect("a String takes everything");
+        let _ = write!(text, " ({line}:{column})");
         text
     }
 }
@@ -108,8 +107,7 @@ pub(in crate::promql) fn short(value: f64) -> String {
         return crate::series::format_float(value);
     }
     let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("Rust prints an exponent");
-    let exponent: i32 = exponent.parse().expect("Rust prints a whole exponent");
+    let Some((mantissa, exponent)) = parted(&scientific) else { return scientific };
     if (-4..6).contains(&exponent) {
         return value.to_string();
     }
@@ -123,15 +121,19 @@ fn two_digits(value: f64) -> String {
         return crate::series::format_float(value);
     }
     let scientific = format!("{value:.1e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("Rust prints an exponent");
-    let exponent: i32 = exponent.parse().expect("Rust prints a whole exponent");
+    let Some((mantissa, exponent)) = parted(&scientific) else { return scientific };
     let mantissa = mantissa.strip_suffix(".0").unwrap_or(mantissa);
     if !(-4..2).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
-    let rounded: f64 = scientific.parse().expect("Rust reads what it printed");
-    rounded.to_string()
+    scientific.parse().map_or(scientific, |rounded: f64| rounded.to_string())
+}
+
+/// Returns mantissa and exponent of a number as Rust's `{:e}` prints it.
+fn parted(scientific: &str) -> Option<(&str, i32)> {
+    let (mantissa, exponent) = scientific.split_once('e')?;
+    Some((mantissa, exponent.parse().ok()?))
 }
 
 /// Adds ` for metric name "x"` where the name is known.

@@ -25,21 +25,21 @@ impl Evaluator<'_> {
             for (step, limit) in limits.iter().enumerate() {
                 let chosen = self.choose(aggregate, &rows, &group.members, step, *limit);
                 for index in &chosen {
-                    let value =
-                        rows[*index].column.get(step).expect("only what is there is chosen");
-                    kept[*index].set(step, value);
+                    if let Some(value) = rows[*index].column.get(step) {
+                        kept[*index].set(step, value);
+                    }
                 }
                 if self.is_instant() {
                     order.extend(chosen);
                 }
             }
         }
-        let mut columns: Vec<Option<Column>> = kept.into_iter().map(Some).collect();
         if !self.is_instant() {
             order = (0..rows.len()).collect();
         }
+        // No element is chosen twice.
         let take = |index: usize| {
-            let column = columns[index].take().expect("no element is chosen twice");
+            let column = std::mem::take(&mut kept[index]);
             let (labels, drop_name) = (rows[index].labels.clone(), rows[index].drop_name);
             Row { labels, drop_name, column }
         };
