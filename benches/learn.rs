@@ -25,7 +25,7 @@ fn learn(criterion: &mut Criterion) {
     let mut crossing = Crossing::new(Direction::FromBelow, MINUTE_MS, 360 * MINUTE_MS);
     for (time_ms, value) in &samples {
         baseline.learn(*time_ms, *value);
-        crossing.learn(*time_ms, *value);
+        crossing.learn(*time_ms, *value, 200.0);
     }
     println!(
         "state: baseline {} bytes, crossing {} bytes",
@@ -52,7 +52,11 @@ fn learn(criterion: &mut Criterion) {
     let mut time_ms = next_ms;
     group.bench_function("crossing learn", |bench| {
         bench.iter(|| {
-            crossing.learn(time_ms, samples[(time_ms / MINUTE_MS) as usize % samples.len()].1);
+            crossing.learn(
+                time_ms,
+                samples[(time_ms / MINUTE_MS) as usize % samples.len()].1,
+                200.0,
+            );
             time_ms += MINUTE_MS;
         });
     });

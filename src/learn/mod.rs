@@ -18,5 +18,5 @@ mod state;
 
 pub use baseline::{Baseline, Phase, Side, Verdict, default_threshold};
 pub use calendar::{Calendar, Season};
-pub use crossing::{Ahead, Crossing, Direction, Outlook};
+pub use crossing::{Ahead, Crossing, Direction, FEATURES, Outlook, Trust, bucket_ms};
 pub use state::RestoreError;

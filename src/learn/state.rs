@@ -48,11 +48,56 @@ pub enum RestoreError {
 /// Goes over the fields of a state in a fixed order: [`Writer`] copies them out, [`Reader`] in.
 /// One list of fields serves both, so they cannot disagree.
 pub(super) trait Fields {
-    fn f64(&mut self, field: &mut f64) -> Result<(), RestoreError>;
-    fn i64(&mut self, field: &mut i64) -> Result<(), RestoreError>;
+    fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), RestoreError>;
 
     fn f64s(&mut self, fields: &mut [f64]) -> Result<(), RestoreError> {
         fields.iter_mut().try_for_each(|field| self.f64(field))
+    }
+
+    fn f32s(&mut self, fields: &mut [f32]) -> Result<(), RestoreError> {
+        fields.iter_mut().try_for_each(|field| self.f32(field))
+    }
+
+    fn f64(&mut self, field: &mut f64) -> Result<(), RestoreError> {
+        let mut bytes = field.to_le_bytes();
+        self.bytes(&mut bytes)?;
+        *field = f64::from_le_bytes(bytes);
+        Ok(())
+    }
+
+    fn f32(&mut self, field: &mut f32) -> Result<(), RestoreError> {
+        let mut bytes = field.to_le_bytes();
+        self.bytes(&mut bytes)?;
+        *field = f32::from_le_bytes(bytes);
+        Ok(())
+    }
+
+    fn i64(&mut self, field: &mut i64) -> Result<(), RestoreError> {
+        let mut bytes = field.to_le_bytes();
+        self.bytes(&mut bytes)?;
+        *field = i64::from_le_bytes(bytes);
+        Ok(())
+    }
+
+    fn bool(&mut self, field: &mut bool) -> Result<(), RestoreError> {
+        let mut byte = [u8::from(*field)];
+        self.bytes(&mut byte)?;
+        *field = byte != [0];
+        Ok(())
+    }
+
+    fn option_i64(&mut self, field: &mut Option<i64>) -> Result<(), RestoreError> {
+        let mut held = field.unwrap_or(i64::MIN);
+        self.i64(&mut held)?;
+        *field = (held != i64::MIN).then_some(held);
+        Ok(())
+    }
+
+    fn u32(&mut self, field: &mut u32) -> Result<(), RestoreError> {
+        let mut bytes = field.to_le_bytes();
+        self.bytes(&mut bytes)?;
+        *field = u32::from_le_bytes(bytes);
+        Ok(())
     }
 }
 
@@ -76,13 +121,8 @@ impl Writer {
 }
 
 impl Fields for Writer {
-    fn f64(&mut self, field: &mut f64) -> Result<(), RestoreError> {
-        self.bytes.extend(field.to_bits().to_le_bytes());
-        Ok(())
-    }
-
-    fn i64(&mut self, field: &mut i64) -> Result<(), RestoreError> {
-        self.bytes.extend(field.to_le_bytes());
+    fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), RestoreError> {
+        self.bytes.extend_from_slice(field);
         Ok(())
     }
 }
@@ -121,16 +161,6 @@ impl<'a> Reader<'a> {
         Ok(Reader { learner, rest: &body[6..], found })
     }
 
-    fn take(&mut self) -> Result<[u8; 8], RestoreError> {
-        let (part, rest) = self.rest.split_first_chunk().ok_or(RestoreError::Length {
-            learner: self.learner,
-            found: self.found,
-            expected: self.found + 8 - self.rest.len(),
-        })?;
-        self.rest = rest;
-        Ok(*part)
-    }
-
     /// Checks that nothing is left over.
     pub(super) fn finish(self) -> Result<(), RestoreError> {
         if self.rest.is_empty() {
@@ -142,13 +172,13 @@ impl<'a> Reader<'a> {
 }
 
 impl Fields for Reader<'_> {
-    fn f64(&mut self, field: &mut f64) -> Result<(), RestoreError> {
-        *field = f64::from_bits(u64::from_le_bytes(self.take()?));
-        Ok(())
-    }
-
-    fn i64(&mut self, field: &mut i64) -> Result<(), RestoreError> {
-        *field = i64::from_le_bytes(self.take()?);
+    fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), RestoreError> {
+        let (part, rest) = self.rest.split_first_chunk().ok_or(RestoreError::Length {
+            learner: self.learner,
+            found: self.found,
+            expected: self.found + N - self.rest.len(),
+        })?;
+        (*field, self.rest) = (*part, rest);
         Ok(())
     }
 }

@@ -9,10 +9,12 @@ use crate::learn::{self, Outlook, Verdict};
 const NORMAL_GOES_ON: f64 = 0.7;
 /// The same for a forecast's probability.
 const REACHES_GOES_ON: f64 = 0.55;
+/// So many in running that are far from it end it.
+const UNSURE_MAX: u8 = 3;
 
 /// What one learned condition of a rule remembers of one series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Memory {
+pub struct Memory {
     /// Whether it holds, as of the last sample.
     pub(super) truth: Truth,
     is_on: bool,
@@ -20,11 +22,25 @@ pub(super) struct Memory {
     sure: u8,
     /// How many updates in running it has been far from sure.
     unsure_count: u8,
+    /// Whether the last forecast found the series across its limit.
+    was_across: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::new()
+    }
 }
 
 impl Memory {
-    pub(super) fn new() -> Memory {
-        Memory { truth: Truth::Unknown, is_on: false, sure: 0, unsure_count: 0 }
+    /// Returns the memory of a condition that has not held.
+    pub fn new() -> Memory {
+        Memory { truth: Truth::Unknown, is_on: false, sure: 0, unsure_count: 0, was_across: false }
+    }
+
+    /// Returns whether the condition holds, or did when it was last known.
+    pub fn is_on(&self) -> bool {
+        self.is_on
     }
 
     /// A value was judged: outside the band on that side and far enough from what is expected?
@@ -52,8 +68,9 @@ impl Memory {
     }
 
     /// A forecast was made: it begins when two of the last three were sure (on the limit: at once),
-    /// and goes on until three in running are far from it.
-    pub(super) fn foreseen(&mut self, outlook: &Outlook, probability: f64, sticky: bool) {
+    /// and goes on until three in running are far from it. A series that comes off its limit has
+    /// been off it for a while already, so that one is enough then.
+    pub fn foreseen(&mut self, outlook: &Outlook, probability: f64, sticky: bool) {
         let p = match outlook {
             Outlook::Unknown => {
                 self.truth = Truth::Unknown;
@@ -62,11 +79,15 @@ impl Memory {
             Outlook::Across => 1.0,
             Outlook::Ahead(ahead) => ahead.p,
         };
-        self.sure = (self.sure << 1 | u8::from(p >= probability)) & 0b111;
+        let is_across = *outlook == Outlook::Across;
+        let comes_off = std::mem::replace(&mut self.was_across, is_across) && !is_across;
+        let before = if comes_off { 0 } else { self.sure };
+        self.sure = (before << 1 | u8::from(p >= probability)) & 0b111;
+        let unsure = if comes_off { UNSURE_MAX } else { self.unsure_count };
         let is_unsure = p < REACHES_GOES_ON * probability;
-        self.unsure_count = if is_unsure { self.unsure_count.saturating_add(1) } else { 0 };
-        let begins = self.sure.count_ones() >= 2 || *outlook == Outlook::Across;
-        let goes_on = self.is_on && sticky && self.unsure_count < 3;
+        self.unsure_count = if is_unsure { unsure.saturating_add(1) } else { 0 };
+        let begins = self.sure.count_ones() >= 2 || is_across;
+        let goes_on = self.is_on && sticky && self.unsure_count < UNSURE_MAX;
         self.is_on = begins || goes_on;
         self.truth = self.is_on.into();
     }
@@ -77,13 +98,16 @@ mod tests {
     use super::*;
     use crate::learn::{Ahead, Phase};
 
+    fn ahead(p: f64) -> Ahead {
+        let (eta_p10_s, eta_p50_s, eta_p90_s) = (None, None, None);
+        let (slope_per_s, similar, resets) = (0.0, (0.0, 0.0), (0, 0));
+        Ahead { p, eta_p10_s, eta_p50_s, eta_p90_s, slope_per_s, similar, resets }
+    }
+
     fn foreseen(sticky: bool, ps: &[f64]) -> String {
         let mut memory = Memory::new();
         let mut on = |p: &f64| {
-            let (eta_p10_s, eta_p50_s, eta_p90_s) = (None, None, None);
-            let (slope_per_s, reasons) = (0.0, Vec::new());
-            let ahead = Ahead { p: *p, eta_p10_s, eta_p50_s, eta_p90_s, slope_per_s, reasons };
-            memory.foreseen(&Outlook::Ahead(ahead), 0.8, sticky);
+            memory.foreseen(&Outlook::Ahead(ahead(*p)), 0.8, sticky);
             if memory.truth == Truth::True { '#' } else { '.' }
         };
         ps.iter().map(&mut on).collect()
@@ -101,6 +125,9 @@ mod tests {
         assert_eq!(memory.truth, Truth::True);
         memory.foreseen(&Outlook::Unknown, 0.8, true);
         assert_eq!(memory.truth, Truth::Unknown);
+        assert!(memory.is_on());
+        memory.foreseen(&Outlook::Ahead(ahead(0.1)), 0.8, true);
+        assert!(!memory.is_on(), "off the limit, and not on its way there");
     }
 
     #[test]

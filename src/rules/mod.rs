@@ -41,6 +41,7 @@ pub use evaluator::{EvalError, Evaluator, LocalEvaluator};
 pub use finding::{Finding, Numbers, RuleFindings, Truth};
 pub use group::{Group, GroupOptions, GroupReport, Judge, RuleReport};
 pub use load::{FileDiagnostic, LoadOptions, RuleSource, TemplatePlace, load};
+pub use memory::Memory;
 pub use spec::{AlertSpec, GroupSpec, RecordRule, RuleSpec};
 pub use unit::Unit;
 

@@ -3,7 +3,7 @@
 use super::Truth;
 use super::memory::Memory;
 use super::program::{CrossingPlan, Limit, NormalPlan, Program, Test};
-use crate::learn::{Baseline, Calendar, Crossing, Outlook, Verdict, default_threshold};
+use crate::learn::{Baseline, Calendar, Crossing, Outlook, Verdict, bucket_ms, default_threshold};
 
 /// The most learning instants that a baseline is fed from the store: two weeks of minutes.
 const INSTANTS_MAX: i64 = 20_160;
@@ -163,7 +163,7 @@ impl Watched {
             let limit = feed.fixed.or(sample.limit).unwrap_or(f64::NAN);
             let (time_ms, value) = (sample.time_ms, sample.value);
             if !asked {
-                self.crossings[index].learn(time_ms, value);
+                self.crossings[index].learn(time_ms, value, limit);
                 continue;
             }
             let outlook = self.crossings[index].observe(time_ms, value, limit);
@@ -208,16 +208,6 @@ fn crossing_step_ms(every_ms: i64, within_ms: i64) -> i64 {
     let parts = (every_ms + wanted_ms - 1) / wanted_ms;
     let divides = (parts..parts.saturating_mul(4)).find(|parts| every_ms % parts == 0);
     divides.map_or(every_ms, |parts| every_ms / parts)
-}
-
-/// The width of a forecast's buckets: five minutes for horizons of one to twelve hours, finer
-/// below, coarser above.
-fn bucket_ms(within_ms: i64) -> i64 {
-    match within_ms {
-        0..HOUR_MS => (within_ms / 48).max(1),
-        within_ms if within_ms <= 12 * HOUR_MS => 5 * MINUTE_MS,
-        _ => within_ms / 144,
-    }
 }
 
 #[cfg(test)]

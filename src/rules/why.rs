@@ -261,12 +261,12 @@ mod tests {
             eta_p50_s: Some(10_200.0),
             eta_p90_s: Some(12_000.0),
             slope_per_s: -0.2 * mib,
-            reasons: Vec::new(),
+            similar: (0.0, 0.0),
+            resets: (0, 0),
         };
         let numbers = Numbers { limit: Some(0.0), ..Numbers::default() };
-        let say = |ahead: &Ahead| {
-            reaches(&Outlook::Ahead(ahead.clone()), &numbers, 12 * HOUR_MS, Unit::Bytes)
-        };
+        let say =
+            |ahead: &Ahead| reaches(&Outlook::Ahead(*ahead), &numbers, 12 * HOUR_MS, Unit::Bytes);
         assert_eq!(
             say(&ahead),
             ", falling 12 MiB/min: reaches 0 B in 2h 50m (p 93 %, 2h 30m–3h 20m)"

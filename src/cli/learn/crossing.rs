@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,14 +8,8 @@ use serde::Deserialize;
 use super::super::Outcome;
 use super::table::{self, TableError, bad_table, cannot};
 use crate::learn::{Crossing, Direction, Outlook};
+use crate::rules::Memory;
 use crate::series::parse_duration;
-
-/// Of so many probabilities before, two have to say so for an alert to begin, and all must say
-/// otherwise for it to end.
-const HEARD: usize = 3;
-
-/// An alert that is on ends below this share of the probability at which it begins.
-const OFF_BELOW: f64 = 0.55;
 
 /// Reads series, one in a line (`name,start,step,value value …`; seconds, `-` where there is no
 /// sample), and their limits, and writes `series,ts,firing,p` for each evaluation.
@@ -114,73 +108,41 @@ struct Said {
     p: Option<f64>,
 }
 
-/// Evaluates at each multiple of `every` that has a sample since the one before, on the newest.
+/// Learns each sample, and evaluates at each multiple of `every` that has one since the one before.
 fn follow(series: &Series<'_>, limit: Limit, args: &Args) -> Vec<Said> {
     let direction = match limit.dir {
         Reached::Le => Direction::FromAbove,
         Reached::Ge => Direction::FromBelow,
     };
     let every_ms = args.every.max(1);
-    let mut crossing = Crossing::new(direction, every_ms, args.horizon);
-    let mut firing = Firing { at: args.at, is_on: false, heard: VecDeque::new() };
+    let mut crossing = Crossing::new(direction, series.step_ms.min(every_ms), args.horizon);
+    let mut alert = Memory::new();
     let at_ms =
         |at: usize| series.start_ms.saturating_add(series.step_ms.saturating_mul(at as i64));
     let seen_at = |at: usize| -(-at_ms(at)).div_euclid(every_ms);
     let (mut said, mut newest) = (Vec::new(), None);
     for (at, value) in series.values.iter().enumerate() {
+        crossing.learn(at_ms(at), *value, limit.threshold);
         newest = if value.is_nan() { newest } else { Some(*value) };
         let time_ms = seen_at(at).saturating_mul(every_ms);
         let has_come =
             at_ms(at) == time_ms || at + 1 < series.values.len() && seen_at(at + 1) > seen_at(at);
         let Some(value) = newest.take_if(|_| has_come) else { continue };
-        let p = match crossing.observe(time_ms, value, limit.threshold) {
+        let outlook = crossing.outlook(time_ms, value, limit.threshold);
+        alert.foreseen(&outlook, args.at, true);
+        let p = match outlook {
             Outlook::Unknown => None,
             Outlook::Across => Some(1.0),
             Outlook::Ahead(ahead) => Some(ahead.p),
         };
-        said.push(Said { time_ms, firing: firing.hear(p), p });
+        said.push(Said { time_ms, firing: alert.is_on(), p });
     }
     said
-}
-
-/// The alert of a `reaches` rule.
-struct Firing {
-    at: f64,
-    is_on: bool,
-    heard: VecDeque<f64>,
-}
-
-impl Firing {
-    /// Returns whether it is on; what nobody can tell changes nothing.
-    fn hear(&mut self, p: Option<f64>) -> bool {
-        let Some(p) = p else { return self.is_on };
-        if self.heard.len() == HEARD {
-            self.heard.pop_front();
-        }
-        self.heard.push_back(p);
-        if self.is_on {
-            let low = |p: &f64| *p < OFF_BELOW * self.at;
-            self.is_on = self.heard.len() < HEARD || !self.heard.iter().all(low);
-        } else {
-            self.is_on = self.heard.iter().filter(|p| **p >= self.at).count() >= 2;
-        }
-        self.is_on
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn two_of_three_begin_it_and_three_low_ones_end_it() {
-        let mut firing = Firing { at: 0.7, is_on: false, heard: VecDeque::new() };
-        let ps = [0.8, 0.1, 0.75, 0.5, 0.3, 0.3, 0.39, 0.3, 0.3, 0.3, 0.9];
-        let on: Vec<bool> = ps.iter().map(|p| firing.hear(Some(*p))).collect();
-        let expected = [0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0].map(|on| on == 1);
-        assert_eq!(on, expected);
-        assert!(firing.hear(Some(0.7)) && firing.hear(None));
-    }
 
     #[test]
     fn a_line_is_a_series() {

