@@ -7,13 +7,14 @@ const ORIGINS_MAX: usize = 8;
 /// An expert whose error is twice the best one's has a sixteenth of its weight.
 const WEIGHT_POWER: i32 = 4;
 /// An error that makes no difference, in standard deviations.
-const ERROR_MIN: f64 = 1e-9;
+const ERROR_MIN: f64 = 1e-6;
 
-/// What is foretold, and how far off it would have been.
-#[derive(Clone, Debug)]
+/// What is foretold of one value.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Foretold {
-    pub(super) medians: Vec<f64>,
-    pub(super) spread: Spread,
+    pub(super) lower: f64,
+    pub(super) median: f64,
+    pub(super) upper: f64,
 }
 
 /// Asks the experts about the last part of the past, as if it had not come yet, then about what
@@ -23,7 +24,7 @@ pub(super) struct Foretold {
 /// before the first. Weight of an expert: (the least error / its error)^4, error = mean |z - said|
 /// (combining by past errors: Bates and Granger, 1969). Cost for 48 from 960 hourly values: see
 /// benches/learn.rs, most of it the autoregressions' learning.
-pub(super) fn foretell(past: &[f64], seasons: Seasons, horizon: usize) -> Option<Foretold> {
+pub(super) fn foretell(past: &[f64], seasons: Seasons, horizon: usize) -> Option<Vec<Foretold>> {
     let apart = seasons.day.max(horizon.div_ceil(2));
     let origins = (past.len() / 2 / apart).min(ORIGINS_MAX);
     if origins == 0 {
@@ -47,11 +48,19 @@ pub(super) fn foretell(past: &[f64], seasons: Seasons, horizon: usize) -> Option
     let weights = weights(&trials);
     let residuals: Vec<Residual> =
         trials.iter().flat_map(|trial| trial.residuals(&weights)).collect();
+    let spread = Spread::of(&residuals, origins, horizon, seasons.day);
+    let (lowest, highest) = bounds;
+    let foretold = |(ahead, median): (usize, f64)| {
+        let median = median.clamp(lowest, highest);
+        let (below, above) = spread.at(ahead);
+        Foretold {
+            lower: (median - below).max(lowest) - ERROR_MIN,
+            median,
+            upper: (median + above).min(highest) + ERROR_MIN,
+        }
+    };
     let medians = combine(&ask(past.len(), horizon), &weights);
-    Some(Foretold {
-        medians: medians.iter().map(|z| z.clamp(bounds.0, bounds.1)).collect(),
-        spread: Spread::of(&residuals, origins, horizon, seasons.day),
-    })
+    Some(medians.into_iter().enumerate().map(foretold).collect())
 }
 
 /// Nothing is foretold further outside the past than the past is wide.
@@ -106,7 +115,7 @@ mod tests {
         let said = std::array::from_fn(|expert| vec![if expert == 2 { 1.0 } else { -2.0 }; 5]);
         let found = weights(&[Trial { truth: &truth, said }]);
         assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        assert!((found[2] / found[0] - 16.0).abs() < 1e-6, "{found:?}");
+        assert!((found[2] / found[0] - 16.0).abs() < 1e-3, "{found:?}");
     }
 
     #[test]
@@ -115,6 +124,15 @@ mod tests {
             |count: usize, horizon| foretell(&vec![0.5; count], HOURLY, horizon).is_some();
         assert!(!is_known(0, 1) && !is_known(47, 1) && is_known(48, 1));
         assert!(!is_known(99, 100) && is_known(100, 100));
-        assert!(foretell(&[0.5; 99], HOURLY, 0).unwrap().medians.is_empty());
+        assert!(foretell(&[0.5; 99], HOURLY, 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_foretold_far_outside_the_past() {
+        let past: Vec<f64> = (0..60).map(|at| 1.2f64.powi(at - 59)).collect();
+        let foretold = foretell(&past, HOURLY, 48).unwrap();
+        assert!(foretold.iter().all(|said| said.lower > -1.01 && said.upper < 2.01));
+        let highest = foretold.iter().map(|said| said.upper).fold(0.0, f64::max);
+        assert!(highest > 1.99, "the bound is what holds it: {highest}");
     }
 }

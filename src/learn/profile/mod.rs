@@ -15,6 +15,7 @@ mod scale;
 mod seasons;
 mod spread;
 
+use self::backtest::{Foretold, foretell};
 use self::scale::Scale;
 use self::seasons::Seasons;
 use super::RestoreError;
@@ -126,18 +127,17 @@ impl Profile {
         let scale = Scale::of(&history);
         let past: Vec<f64> = history.iter().map(|x| scale.inward(*x)).collect();
         let seasons = Seasons::of(self.period_ms);
-        let Some(foretold) = backtest::foretell(&past, seasons, horizon) else { return Vec::new() };
-        let foreseen = |(ahead, median): (usize, &f64)| {
-            let (below, above) = foretold.spread.at(ahead);
+        let Some(foretold) = foretell(&past, seasons, horizon) else { return Vec::new() };
+        let foreseen = |(ahead, foretold): (usize, &Foretold)| {
             let period = self.newest.saturating_add(ahead as i64 + 1);
             Foreseen {
                 time_ms: period.saturating_mul(self.period_ms),
-                lower: scale.outward(median - below),
-                median: scale.outward(*median),
-                upper: scale.outward(median + above),
+                lower: scale.outward(foretold.lower),
+                median: scale.outward(foretold.median),
+                upper: scale.outward(foretold.upper),
             }
         };
-        foretold.medians.iter().enumerate().map(foreseen).collect()
+        foretold.iter().enumerate().map(foreseen).collect()
     }
 
     /// Returns the state, bit for bit; the period is configuration.

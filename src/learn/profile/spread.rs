@@ -41,8 +41,8 @@ impl Spread {
 
     /// Returns how far the interval reaches below and above the median, so many steps ahead.
     pub(super) fn at(&self, ahead: usize) -> (f64, f64) {
-        let distance = |relative: f64| relative * self.typical[ahead] + TYPICAL_MIN;
-        (distance(self.below), distance(self.above))
+        let typical = self.typical[ahead];
+        (self.below * typical, self.above * typical)
     }
 }
 
