@@ -1,9 +1,12 @@
-//! What a sample costs the learners: learning it, and judging it with its band or its outlook.
+//! What a sample costs the learners: learning it, and judging it with its band or its outlook; and
+//! what a forecast of days costs.
 
 #![allow(clippy::print_stdout, reason = "sizes of states are figures too")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use forewarn::learn::{Baseline, Calendar, Crossing, Direction, Season, default_threshold};
+use forewarn::learn::{
+    Baseline, Calendar, Crossing, Direction, Profile, Season, default_threshold,
+};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 1440 * MINUTE_MS;
@@ -63,5 +66,20 @@ fn learn(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, learn);
+/// 48 hours ahead from 40 days of hours.
+fn profile(criterion: &mut Criterion) {
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut profile = Profile::new(60 * MINUTE_MS);
+    for hour in 0..960 {
+        let day = hour as f64 / 24.0;
+        let value = 100.0 - 40.0 * (std::f64::consts::TAU * day).cos() + 10.0 * random.f64();
+        profile.learn(hour * 60 * MINUTE_MS, value);
+    }
+    println!("state: profile {} bytes", profile.serialize().len());
+    criterion.bench_function("profile forecast", |bench| {
+        bench.iter(|| profile.forecast(std::hint::black_box(48)));
+    });
+}
+
+criterion_group!(benches, learn, profile);
 criterion_main!(benches);

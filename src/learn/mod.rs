@@ -1,7 +1,8 @@
 //! What is normal, and where it is heading.
 //!
 //! Entry points: [`Baseline`] judges a value against what is usual for its time and learns from it;
-//! [`Crossing`] says how likely a series crosses a limit within a time ahead, and when.
+//! [`Crossing`] says how likely a series crosses a limit within a time ahead, and when;
+//! [`Profile`] foretells how a series of hours goes on through the next days.
 //!
 //! Invariants: each learner is a state of bounded size fed one sample at a time, a pure function of
 //! (samples in order, configuration). No clock, no randomness, no I/O; `exp` and `ln` come from
@@ -14,9 +15,11 @@
 mod baseline;
 mod calendar;
 mod crossing;
+mod profile;
 mod state;
 
 pub use baseline::{Baseline, Phase, Side, Verdict, default_threshold};
 pub use calendar::{Calendar, Season};
 pub use crossing::{Ahead, Crossing, Direction, FEATURES, Outlook, Trust, bucket_ms};
+pub use profile::{Foreseen, Profile};
 pub use state::RestoreError;

@@ -3,6 +3,7 @@
 
 mod crossing;
 mod files;
+mod profile;
 
 use forewarn::learn::{Baseline, Calendar, Phase, Season, Side, Verdict, default_threshold};
 use proptest::prelude::*;

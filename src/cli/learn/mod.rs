@@ -3,6 +3,7 @@
 
 mod baseline;
 mod crossing;
+mod profile;
 mod table;
 
 use super::Outcome;
@@ -20,6 +21,8 @@ enum Learner {
     Baseline(baseline::Args),
     /// How likely each series reaches its limit within a horizon.
     Crossing(crossing::Args),
+    /// How each series of hours goes on, with the interval that it will lie in.
+    Profile(profile::Args),
 }
 
 /// Runs one learner over files.
@@ -27,5 +30,6 @@ pub fn run(args: &Args) -> Outcome {
     match &args.learner {
         Learner::Baseline(args) => baseline::run(args),
         Learner::Crossing(args) => crossing::run(args),
+        Learner::Profile(args) => profile::run(args),
     }
 }

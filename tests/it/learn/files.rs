@@ -89,6 +89,29 @@ fn limits_that_come_near_are_foreseen_in_files() {
 }
 
 #[test]
+fn series_in_files_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let wave = |hour: usize| ["10", "30", "20"][hour / 8 % 3];
+    let row = |hours| (0..hours).map(wave).collect::<Vec<_>>().join(",");
+    let table = format!("name,v1,v2\n\"up\",{},NA\nfew,{}\n", row(400), row(20));
+    write(dir.path().join("series.csv"), table).unwrap();
+    let arguments =
+        ["profile", "series.csv", "--period", "1h", "--horizon", "30", "--out", "out.csv"];
+    let output = forewarn(&arguments, dir.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let out = std::fs::read_to_string(dir.path().join("out.csv")).unwrap();
+    let said: Vec<Vec<&str>> = out.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((said.len(), &said[0][..]), (61, &["series", "h", "mean", "lo95", "hi95"][..]));
+    for (ahead, row) in said[1..31].iter().enumerate() {
+        assert_eq!(row[..2], ["up", &(ahead + 1).to_string()]);
+        let [mean, lower, upper] = [2, 3, 4].map(|at| row[at].parse::<f64>().unwrap());
+        let expected: f64 = wave(400 + ahead).parse().unwrap();
+        assert!((mean - expected).abs() < 1.0 && lower <= expected && expected <= upper, "{row:?}");
+    }
+    assert!(said[31..].iter().all(|row| row[0] == "few" && row[2..] == ["", "", ""]));
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_said_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let check = |arguments: &[&str], expected: &str| {
@@ -121,4 +144,7 @@ fn what_is_wrong_with_a_file_is_said_with_its_place() {
     check(&crossing, "s.csv:2: not `name,start,step,value value");
     write(dir.path().join("l.json"), "{\"series\":\n{\"x\":1}}").unwrap();
     check(&crossing, "l.json:2: ");
+    write(dir.path().join("p.csv"), "id,v1,v2\na,1,2\nb,1,two\n").unwrap();
+    let profile = ["profile", "p.csv", "--period", "1h", "--horizon", "48", "--out", "o.csv"];
+    check(&profile, "p.csv:3: \"two\" is no number (value 2)");
 }
