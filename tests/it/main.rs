@@ -14,6 +14,7 @@ mod instants;
 mod learn;
 mod peers;
 mod promql;
+mod quality;
 mod rules;
 mod store;
 mod support;
