@@ -18,7 +18,7 @@ mod crossing;
 mod profile;
 mod state;
 
-pub use baseline::{Baseline, Phase, Side, Verdict, default_threshold};
+pub use baseline::{Baseline, Phase, Shift, Side, Verdict, default_threshold};
 pub use calendar::{Calendar, Season};
 pub use crossing::{Ahead, Crossing, Direction, FEATURES, Outlook, Trust, bucket_ms};
 pub use profile::{Foreseen, Profile};

@@ -137,8 +137,18 @@ mod tests {
             let mut on = |(score, value): &(f64, f64)| {
                 let (expected, lower, upper, surprise) = (0.0, -1.0, 1.0, 1.0);
                 let (side, phase) = (learn::Side::Above, Phase::Day);
-                let verdict =
-                    Verdict { expected, lower, upper, surprise, score: *score, side, phase };
+                let (score, shift, relearned) = (*score, None, false);
+                let verdict = Verdict {
+                    expected,
+                    lower,
+                    upper,
+                    surprise,
+                    score,
+                    side,
+                    phase,
+                    shift,
+                    relearned,
+                };
                 let what = (Side::Above, Distance::Absolute(by));
                 memory.judged(*value, Some(&verdict), what, sticky);
                 if memory.truth == Truth::True { '#' } else { '.' }

@@ -151,7 +151,18 @@ fn a_level_that_lasts_half_a_day_is_accepted() {
     run.feed(10 * DAY_MS, |_| 100.0 + noise(&mut rng));
     run.feed(11 * 60 * MINUTE_MS, |_| 140.0 + noise(&mut rng));
     assert!(run.outside.len() > 60, "{}", run.outside.len());
+    // Known as a shift within the hour, and marked once it is accepted.
+    let (begun_ms, _) = run.outside[0];
+    let shifts = run.outside.iter().filter_map(|(at_ms, said)| Some((at_ms, said.shift?)));
+    let shifts: Vec<_> = shifts.collect();
+    assert!(shifts[0].0 - begun_ms <= 60 * MINUTE_MS, "{:?}", shifts[0]);
+    let (_, shift) = shifts.last().unwrap();
+    assert!((shift.since_ms - begun_ms).abs() <= 5 * MINUTE_MS, "{shift:?}");
+    assert!((shift.from - 100.0).abs() < 5.0 && (shift.to - 140.0).abs() < 5.0, "{shift:?}");
+    assert!(run.outside.iter().all(|(_, said)| !said.relearned));
     run.feed(2 * 60 * MINUTE_MS, |_| 140.0 + noise(&mut rng));
+    let said = run.baseline.judge(run.now_ms, 140.0, 2.8).unwrap();
+    assert!(said.relearned && said.shift.is_none(), "{said:?}");
     run.feed(DAY_MS, |_| 140.0 + noise(&mut rng));
     assert_eq!(run.pages(), 0, "{:?}", run.outside.first());
 }

@@ -125,10 +125,8 @@ impl Channel {
             self.pareto.learn(z, tempo.samples);
         }
         let (z_above, z_below) = if residual > 0.0 { (z, 0.0) } else { (0.0, z) };
-        // However long an incident lasts, it is one event.
-        let aged = if tempo.pace < 1.0 { 0.0 } else { tempo.elapsed };
-        self.above.learn(z_above, aged, cluster, days_28);
-        self.below.learn(z_below, aged, cluster, days_28);
+        self.above.learn(z_above, tempo.elapsed, cluster, days_28);
+        self.below.learn(z_below, tempo.elapsed, cluster, days_28);
 
         let look = self.look(moment, residual, bias, base);
         if self.kind != Kind::Sudden {
@@ -138,6 +136,7 @@ impl Channel {
             scale: tempo.gain(tempo.day),
             events: tempo.gain(28.0 * tempo.day),
             elapsed: tempo.elapsed,
+            day: tempo.day,
             fresh: tempo.samples < 10.0,
         };
         self.spread.learn(look, self.shape(moment), tempo.floor, cluster, memory);

@@ -6,8 +6,10 @@ use crate::learn::state::Fields;
 const PACE: f64 = 0.3;
 /// Samples in running that must be usual before an incident is over.
 const CALM_SAMPLES: f64 = 24.0;
-/// Samples that an incident lasts at least before its level is accepted.
-const ACCEPT_SAMPLES_MIN: f64 = 12.0;
+/// Samples that an incident lasts at least before it is a shift, and before its level is accepted.
+const SHIFT_SAMPLES_MIN: f64 = 12.0;
+/// Of a shift this share of the samples since it began are off.
+const SHIFT_SHARE_OFF: f64 = 0.75;
 
 /// Whether what comes is trouble, from which little is to be learned. After half a day it is taken
 /// for the new state of things.
@@ -17,26 +19,48 @@ pub(super) struct Incident {
     lasted: f64,
     /// Samples in running that were usual.
     calm: f64,
+    /// Samples that were off.
+    off: f64,
+    /// When it began, and what was expected then.
+    since_ms: i64,
+    from: f64,
 }
 
 impl Incident {
     /// Learns whether a sample is far off; returns whether the incident's level is accepted now.
-    pub(super) fn learn(&mut self, is_off: bool, tempo: &Tempo) -> bool {
+    /// `expected` is what was expected of it.
+    pub(super) fn learn(
+        &mut self,
+        is_off: bool,
+        time_ms: i64,
+        expected: f64,
+        tempo: &Tempo,
+    ) -> bool {
         if is_off {
             self.calm = 0.0;
         } else {
             self.calm += tempo.elapsed;
         }
         if !is_off && (self.lasted == 0.0 || self.calm >= CALM_SAMPLES) {
-            self.lasted = 0.0;
+            *self = Incident::default();
             return false;
         }
+        if self.lasted == 0.0 {
+            (self.since_ms, self.from) = (time_ms, expected);
+        }
         self.lasted += tempo.elapsed;
-        let accepted = is_off && self.lasted > (tempo.day / 2.0).max(ACCEPT_SAMPLES_MIN);
+        self.off += if is_off { tempo.elapsed } else { 0.0 };
+        let accepted = is_off && self.lasted > (tempo.day / 2.0).max(SHIFT_SAMPLES_MIN);
         if accepted {
             *self = Incident::default();
         }
         accepted
+    }
+
+    /// Returns since when, and from which level, there has been a new one that is not accepted yet.
+    pub(super) fn shift(&self) -> Option<(i64, f64)> {
+        let lasts = self.lasted >= SHIFT_SAMPLES_MIN && self.off >= SHIFT_SHARE_OFF * self.lasted;
+        lasts.then_some((self.since_ms, self.from))
     }
 
     /// Returns the share of everyday learning.
@@ -46,6 +70,9 @@ impl Incident {
 
     pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
         io.f64(&mut self.lasted)?;
-        io.f64(&mut self.calm)
+        io.f64(&mut self.calm)?;
+        io.f64(&mut self.off)?;
+        io.i64(&mut self.since_ms)?;
+        io.f64(&mut self.from)
     }
 }

@@ -36,6 +36,21 @@ pub struct Verdict {
     pub side: Side,
     /// What the verdict rests on.
     pub phase: Phase,
+    /// The change point, if there is one and its level is not accepted as normal yet.
+    pub shift: Option<Shift>,
+    /// Whether a new level was accepted as normal within the last day.
+    pub relearned: bool,
+}
+
+/// A lasting change of a series' level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// When it began, ms.
+    pub since_ms: i64,
+    /// What was expected then, in the signal's unit.
+    pub from: f64,
+    /// Where the level lies now.
+    pub to: f64,
 }
 
 /// A side of what is expected.
@@ -60,10 +75,10 @@ pub enum Phase {
     Week,
 }
 
-/// Returns the surprise threshold T that is used where nothing else is asked: 2.9 at a sample a
-/// minute, 0.3 lower for each factor of ten in the step.
+/// Returns the surprise threshold T that is used where nothing else is asked: 2.87 at a sample
+/// a minute, 0.3 lower for each factor of ten in the step.
 pub fn default_threshold(step_ms: i64) -> f64 {
-    2.9 - 0.3 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
+    2.87 - 0.3 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
 }
 
 /// Learns what is normal for one series and judges its values.
@@ -104,12 +119,16 @@ pub struct Baseline {
     /// The three mixtures before, the latest first.
     history: [f64; 3],
     incident: Incident,
+    /// When a new level was accepted last.
+    relearned_ms: Option<i64>,
 }
 
 const MAGIC: [u8; 4] = *b"FWBL";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: i64 = 10;
+/// What a surprise counts for less at first; nothing after a week.
+const YOUTH_CAUTION: f64 = 0.6;
 const DAY_MS: f64 = 86_400_000.0;
 const HOURS: usize = 24;
 /// No gap counts as more samples than this.
@@ -146,6 +165,7 @@ impl Baseline {
             channels: Kind::ALL.map(Channel::new),
             history: [0.0; 3],
             incident: Incident::default(),
+            relearned_ms: None,
         }
     }
 
@@ -174,10 +194,11 @@ impl Baseline {
         let threshold = threshold.max(0.1);
         let moment = self.moment(time_ms);
         let expected = moment.expected.value;
-        let surprise = self.surprise(self.mixture(&moment, value - expected)).max(0.0);
+        let rarity = self.surprise(self.mixture(&moment, value - expected));
+        let surprise = (rarity - self.caution()).max(0.0);
         let mut score = surprise / threshold;
 
-        let needed = self.mixture_needed(threshold);
+        let needed = self.mixture_needed(threshold + self.caution());
         let upper = expected + self.distance(&moment, needed, 1.0);
         let lower = expected - self.distance(&moment, needed, -1.0);
         // The edges are found to within a rounding; the score decides, so that both always agree.
@@ -193,7 +214,13 @@ impl Baseline {
         }
         let side = if value < expected { Side::Below } else { Side::Above };
         let phase = moment.expected.phase;
-        Some(Verdict { expected, lower, upper, surprise, score, side, phase })
+        let shift = self.incident.shift().map(|(since_ms, from)| {
+            let to = expected + self.channels[2].drift();
+            Shift { since_ms, from, to }
+        });
+        let since_ms = self.relearned_ms.map(|relearned_ms| time_ms.saturating_sub(relearned_ms));
+        let relearned = since_ms.is_some_and(|since_ms| since_ms as f64 <= DAY_MS);
+        Some(Verdict { expected, lower, upper, surprise, score, side, phase, shift, relearned })
     }
 
     /// Learns from a value. What is no number, or not later than the value before, is dropped.
@@ -207,7 +234,7 @@ impl Baseline {
         self.keep_phase(moment.expected.phase);
         let mut residual = value - moment.expected.value;
         if self.samples > COLD_SAMPLES {
-            if self.keep_incident(&moment, residual) {
+            if self.keep_incident(&moment, time_ms, residual) {
                 moment = self.moment(time_ms);
                 residual = value - moment.expected.value;
             }
@@ -277,16 +304,19 @@ impl Baseline {
         io.f64s(&mut self.visits)?;
         self.channels.iter_mut().try_for_each(|channel| channel.fields(io))?;
         io.f64s(&mut self.history)?;
-        self.incident.fields(io)
+        self.incident.fields(io)?;
+        io.option_i64(&mut self.relearned_ms)
     }
 
     /// Follows whether this is an incident. Returns whether one lasted for so long that its level
     /// is accepted, which moves what is expected.
-    fn keep_incident(&mut self, moment: &Moment, residual: f64) -> bool {
+    fn keep_incident(&mut self, moment: &Moment, time_ms: i64, residual: f64) -> bool {
         let error = self.experts.error().max(moment.tempo.floor);
         let is_off = residual.abs() > 6.0 * error || self.z(moment, residual)[0] > 4.0;
-        let accepted = self.incident.learn(is_off, &moment.tempo);
+        let expected = moment.expected.value;
+        let accepted = self.incident.learn(is_off, time_ms, expected, &moment.tempo);
         if accepted {
+            self.relearned_ms = Some(time_ms);
             let lasting = &self.channels[2];
             self.experts.shift(lasting.drift());
             self.bias = 0.0;
@@ -398,6 +428,13 @@ impl Baseline {
     fn persistence(&self) -> f64 {
         let minutes = (self.step_ms / 60_000.0).max(1e-3);
         (1.0 - libm::log10(minutes) / libm::log10(15.0)).clamp(0.0, 1.0)
+    }
+
+    /// Returns by how much a surprise counts for less in the first week, in which nothing has been
+    /// seen twice that comes by the week.
+    fn caution(&self) -> f64 {
+        let days = self.last_ms.saturating_sub(self.first_ms) as f64 / DAY_MS;
+        YOUTH_CAUTION * (1.0 - days / 7.0).max(0.0)
     }
 
     /// Returns the larger of the two mixtures before, and the second largest of the three before.

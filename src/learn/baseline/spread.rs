@@ -1,6 +1,10 @@
 use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
+/// An event counts for at most so many of the edges it goes over, or of the mean event.
+const MONSTER_EDGES: f64 = 250.0;
+const MONSTER_EVENTS: f64 = 100.0;
+
 /// The everyday size of a residual, and the usual size of the rare events in it.
 ///
 /// Scale: 1.25 x an exponentially weighted mean of the absolute residual, clipped at four times
@@ -30,6 +34,8 @@ pub(super) struct Memory {
     pub(super) events: f64,
     /// Samples since the sample before.
     pub(super) elapsed: f64,
+    /// Samples a day.
+    pub(super) day: f64,
     /// Whether so little was seen that nothing is clipped yet.
     pub(super) fresh: bool,
 }
@@ -62,8 +68,10 @@ impl Spread {
         self.event_sizes -= memory.events * self.event_sizes;
         self.age += memory.elapsed;
         if size > edge && !memory.fresh {
-            // One monster must not blind the rest of the month.
-            let size = size.min(250.0 * edge);
+            // One monster must not blind the rest of the month; where monsters are usual, each is
+            // believed to be a little larger than those before.
+            let believed = (MONSTER_EDGES * edge).max(MONSTER_EVENTS * self.event_size(memory.day));
+            let size = size.min(believed);
             if self.age > cluster {
                 self.events += memory.events;
                 self.peak = 0.0;
