@@ -40,6 +40,11 @@ const BOUNCE_SHARE: i64 = 8;
 const BOUNCE_MAX_MS: i64 = 30 * 60_000;
 /// When it comes is told where the crossing is at least this likely.
 const ETA_FROM: f64 = 0.2;
+/// Beyond twice the range, with no line that arrives within so many horizons, a limit is out of
+/// reach; what is said then is what came true of such.
+const REACH_RANGE: f64 = 0.5;
+const REACH_HORIZONS: f64 = 5.0;
+const P_OUT_OF_REACH: f64 = 0.002;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const TWELVE_HOURS_MS: i64 = 12 * HOUR_MS;
@@ -236,6 +241,9 @@ impl Crossing {
         let settled_min = (self.horizon() as i64 / HORIZON_SHARE_MIN).max(BUCKETS_MIN);
         let is_asked = self.settled >= settled_min && last < limit && limit.is_finite();
         self.said = is_asked.then(|| {
+            if self.is_out_of_reach(limit) {
+                return Said { p: P_OUT_OF_REACH, ..Said::default() };
+            }
             let past = self.path.past(last);
             let (p, found) = self.scene(&past, self.horizon(), limit).p();
             let (similar, similar_crossed) = found.by_level.share();
@@ -250,6 +258,18 @@ impl Crossing {
         let p = self.said.map(|said| said.p);
         self.trust.fade(self.bucket_ms);
         self.trust.learn(self.closed_ms(), self.horizon_ms, p, high >= limit);
+    }
+
+    /// Returns whether the limit is much farther than the series ranges, and no line leads there:
+    /// true of most series at most times, for a small part of what asking the trees costs.
+    fn is_out_of_reach(&self, limit: f64) -> bool {
+        let (last, horizon_s) = (self.bucket.last, seconds(self.horizon_ms));
+        let distance = limit - last;
+        let trend = self.lines.trend(self.closed_ms(), last, limit, horizon_s);
+        let leads_there = trend.is_some_and(|trend| {
+            trend.p >= P_OUT_OF_REACH || (0.0..REACH_HORIZONS * horizon_s).contains(&trend.eta_s)
+        });
+        self.resets.range() < REACH_RANGE * distance && !leads_there
     }
 
     /// Fills a gap of so many buckets with the last value; after a long one there is nothing to say
