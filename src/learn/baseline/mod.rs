@@ -88,8 +88,8 @@ pub fn default_threshold(step_ms: i64) -> f64 {
 /// and mixes two estimates of how rare that z is (-log10 p): s = 0.55 B + 0.45 A +
 /// 0.75 log10(z / 12). The surprise is the largest s, lowered for a lone sample.
 ///
-/// Units: times in ms, values and band in the signal's unit. State: 7 KiB, fixed; 0.6 µs to learn
-/// and 11 µs to judge with its band. See benches/learn.rs.
+/// Units: times in ms, values and band in the signal's unit. State: 7 KiB, fixed. What a sample
+/// costs: benches/learn.rs.
 #[derive(Clone, Debug)]
 pub struct Baseline {
     season: Season,
