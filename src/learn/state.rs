@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 /// Saved learner state that this build cannot take over. Learn anew from the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
@@ -48,52 +50,55 @@ pub enum RestoreError {
 /// Goes over the fields of a state in a fixed order: [`Writer`] copies them out, [`Reader`] in.
 /// One list of fields serves both, so they cannot disagree.
 pub(super) trait Fields {
-    fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), RestoreError>;
+    /// What can go wrong; nothing on the way out.
+    type Error;
 
-    fn f64s(&mut self, fields: &mut [f64]) -> Result<(), RestoreError> {
+    fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), Self::Error>;
+
+    fn f64s(&mut self, fields: &mut [f64]) -> Result<(), Self::Error> {
         fields.iter_mut().try_for_each(|field| self.f64(field))
     }
 
-    fn f32s(&mut self, fields: &mut [f32]) -> Result<(), RestoreError> {
+    fn f32s(&mut self, fields: &mut [f32]) -> Result<(), Self::Error> {
         fields.iter_mut().try_for_each(|field| self.f32(field))
     }
 
-    fn f64(&mut self, field: &mut f64) -> Result<(), RestoreError> {
+    fn f64(&mut self, field: &mut f64) -> Result<(), Self::Error> {
         let mut bytes = field.to_le_bytes();
         self.bytes(&mut bytes)?;
         *field = f64::from_le_bytes(bytes);
         Ok(())
     }
 
-    fn f32(&mut self, field: &mut f32) -> Result<(), RestoreError> {
+    fn f32(&mut self, field: &mut f32) -> Result<(), Self::Error> {
         let mut bytes = field.to_le_bytes();
         self.bytes(&mut bytes)?;
         *field = f32::from_le_bytes(bytes);
         Ok(())
     }
 
-    fn i64(&mut self, field: &mut i64) -> Result<(), RestoreError> {
+    fn i64(&mut self, field: &mut i64) -> Result<(), Self::Error> {
         let mut bytes = field.to_le_bytes();
         self.bytes(&mut bytes)?;
         *field = i64::from_le_bytes(bytes);
         Ok(())
     }
 
-    fn bool(&mut self, field: &mut bool) -> Result<(), RestoreError> {
+    fn bool(&mut self, field: &mut bool) -> Result<(), Self::Error> {
         let mut byte = [u8::from(*field)];
         self.bytes(&mut byte)?;
         *field = byte != [0];
         Ok(())
     }
 
-    fn option_i64(&mut self, field: &mut Option<i64>) -> Result<(), RestoreError> {
+    fn option_i64(&mut self, field: &mut Option<i64>) -> Result<(), Self::Error> {
         let mut held = field.unwrap_or(i64::MIN);
         self.i64(&mut held)?;
         *field = (held != i64::MIN).then_some(held);
         Ok(())
     }
 
-    fn u32(&mut self, field: &mut u32) -> Result<(), RestoreError> {
+    fn u32(&mut self, field: &mut u32) -> Result<(), Self::Error> {
         let mut bytes = field.to_le_bytes();
         self.bytes(&mut bytes)?;
         *field = u32::from_le_bytes(bytes);
@@ -121,7 +126,9 @@ impl Writer {
 }
 
 impl Fields for Writer {
-    fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), RestoreError> {
+    type Error = Infallible;
+
+    fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), Infallible> {
         self.bytes.extend_from_slice(field);
         Ok(())
     }
@@ -172,6 +179,8 @@ impl<'a> Reader<'a> {
 }
 
 impl Fields for Reader<'_> {
+    type Error = RestoreError;
+
     fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), RestoreError> {
         let (part, rest) = self.rest.split_first_chunk().ok_or(RestoreError::Length {
             learner: self.learner,

@@ -1,7 +1,6 @@
 use super::Moment;
 use super::spread::{Memory, Spread};
 use super::tail::{ParetoTail, PeakTail};
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// A residual counts for at most this many everyday sizes in a mean over samples.
@@ -151,7 +150,7 @@ impl Channel {
         if self.kind == Kind::Sudden { moment.shape } else { 1.0 }
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.drift)?;
         self.spread.fields(io)?;
         self.pareto.fields(io)?;

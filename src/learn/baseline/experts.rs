@@ -1,6 +1,6 @@
 use super::Phase;
+use crate::learn::Season;
 use crate::learn::state::Fields;
-use crate::learn::{RestoreError, Season};
 
 const DAY_MS: f64 = 86_400_000.0;
 const HOUR_MS: f64 = 3_600_000.0;
@@ -186,7 +186,7 @@ impl Experts {
         }
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.level)?;
         io.f64(&mut self.quick)?;
         self.day.fields(io)?;
@@ -262,7 +262,7 @@ impl<const N: usize> Profile<N> {
         }
     }
 
-    fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64s(&mut self.values)?;
         io.f64s(&mut self.visits)
     }

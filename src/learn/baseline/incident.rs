@@ -1,5 +1,4 @@
 use super::experts::Tempo;
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// How much slower is learned during an incident.
@@ -68,7 +67,7 @@ impl Incident {
         if self.lasted > 0.0 { PACE } else { 1.0 }
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.lasted)?;
         io.f64(&mut self.calm)?;
         io.f64(&mut self.off)?;

@@ -271,7 +271,7 @@ impl Baseline {
     /// Returns the state, bit for bit; season and calendar are configuration and not in it.
     pub fn serialize(&self) -> Vec<u8> {
         let mut writer = Writer::new(MAGIC, VERSION);
-        self.clone().fields(&mut writer).expect("writing to memory cannot fail");
+        let Ok(()) = self.clone().fields(&mut writer);
         writer.finish()
     }
 
@@ -288,7 +288,7 @@ impl Baseline {
         Ok(baseline)
     }
 
-    fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.i64(&mut self.samples)?;
         io.i64(&mut self.first_ms)?;
         io.i64(&mut self.last_ms)?;

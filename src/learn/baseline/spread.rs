@@ -1,4 +1,3 @@
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// An event counts for at most so many of the edges it goes over, or of the mean event.
@@ -84,7 +83,7 @@ impl Spread {
         }
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.scale)?;
         io.f64(&mut self.events)?;
         io.f64(&mut self.event_sizes)?;

@@ -1,4 +1,3 @@
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// The tail of a distribution of z, as a generalised Pareto over a moving 95 % quantile.
@@ -59,7 +58,7 @@ impl ParetoTail {
         self.quantile = (self.quantile + step * up).max(QUANTILE_MIN);
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.quantile)?;
         io.f64(&mut self.mean)?;
         io.f64(&mut self.square)?;
@@ -148,7 +147,7 @@ impl PeakTail {
         self.counts.iter_mut().for_each(|count| *count *= keep);
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64s(&mut self.counts)?;
         io.f64(&mut self.samples)?;
         io.f64(&mut self.peak)?;

@@ -392,7 +392,7 @@ impl Crossing {
     /// Returns the state, bit for bit; direction, step and horizon are configuration.
     pub fn serialize(&self) -> Vec<u8> {
         let mut writer = Writer::new(MAGIC, VERSION);
-        self.clone().fields(&mut writer).expect("writing to memory cannot fail");
+        let Ok(()) = self.clone().fields(&mut writer);
         writer.finish()
     }
 
@@ -410,7 +410,7 @@ impl Crossing {
         Ok(crossing)
     }
 
-    fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         let mut origin = self.origin.unwrap_or(f64::NAN);
         io.f64(&mut origin)?;
         self.origin = (!origin.is_nan()).then_some(origin);
@@ -429,7 +429,7 @@ impl Crossing {
 }
 
 impl Bucket {
-    fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.i64(&mut self.number)?;
         io.bool(&mut self.is_open)?;
         io.f64(&mut self.last)?;
@@ -439,7 +439,7 @@ impl Bucket {
 }
 
 impl Said {
-    fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.p)?;
         io.f64(&mut self.similar)?;
         io.f64(&mut self.similar_crossed)?;

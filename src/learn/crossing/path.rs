@@ -1,4 +1,3 @@
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// Buckets that are kept: a week of five minutes.
@@ -112,7 +111,7 @@ impl Path {
         past
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f32s(&mut self.last)?;
         io.f32s(&mut self.high)?;
         for word in &mut self.falls {

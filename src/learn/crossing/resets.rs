@@ -1,4 +1,3 @@
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// Peaks that are remembered.
@@ -76,7 +75,7 @@ impl Resets {
         self.peaks[..known].iter().filter(|peak| **peak >= height).count()
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.step)?;
         io.f64(&mut self.steps)?;
         io.f64(&mut self.highest)?;

@@ -1,4 +1,3 @@
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// An episode opens at this probability.
@@ -75,7 +74,7 @@ impl Trust {
         }
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.hits)?;
         io.f64(&mut self.misses)?;
         io.option_i64(&mut self.opened_ms)?;

@@ -143,7 +143,7 @@ impl Profile {
     /// Returns the state, bit for bit; the period is configuration.
     pub fn serialize(&self) -> Vec<u8> {
         let mut writer = Writer::new(MAGIC, VERSION);
-        self.clone().fields(&mut writer).expect("writing to memory cannot fail");
+        let Ok(()) = self.clone().fields(&mut writer);
         writer.finish()
     }
 
@@ -156,7 +156,7 @@ impl Profile {
         Ok(profile)
     }
 
-    fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         let mut count = self.count as i64;
         io.i64(&mut self.newest)?;
         io.i64(&mut count)?;

@@ -14,7 +14,6 @@ use self::record::Record;
 use self::trend::{Line, Trend};
 use self::turns::{Turn, Turns};
 use super::seconds;
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// Lines per series.
@@ -183,7 +182,7 @@ impl Lines {
         (self.horizon_s / 2.0).max(24.0 * self.gap_s)
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.last)?;
         io.i64(&mut self.point_ms)?;
         io.i64(&mut self.points)?;

@@ -1,6 +1,5 @@
 use super::SCALES;
 use super::trend::Line;
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// Lines that are kept, 16 to a horizon.
@@ -108,7 +107,7 @@ impl Record {
         (before_s > 0.0).then(|| SPREAD * before * ahead_s / before_s)
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.since_s)?;
         io.i64(&mut self.count)?;
         for kept in &mut self.kept {

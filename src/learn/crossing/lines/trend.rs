@@ -1,4 +1,3 @@
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// How much wider a line's own interval is taken than independent residuals would make it: those
@@ -100,7 +99,7 @@ impl Trend {
         sound.then_some(line)
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.weights)?;
         io.f64(&mut self.squared_weights)?;
         io.f64(&mut self.times)?;

@@ -1,4 +1,3 @@
-use crate::learn::RestoreError;
 use crate::learn::state::Fields;
 
 /// Peaks that are remembered.
@@ -132,7 +131,7 @@ impl Turns {
         if by_height.share() <= by_length.share() { by_height } else { by_length }
     }
 
-    pub(super) fn fields(&mut self, io: &mut impl Fields) -> Result<(), RestoreError> {
+    pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         let mut is_rising = i64::from(self.is_rising);
         io.i64(&mut is_rising)?;
         self.is_rising = is_rising != 0;
