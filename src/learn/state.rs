@@ -1,5 +1,7 @@
 use std::convert::Infallible;
 
+use half::f16;
+
 /// Saved learner state that this build cannot take over. Learn anew from the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
@@ -81,6 +83,27 @@ pub(super) trait Fields {
         let mut bytes = field.to_le_bytes();
         self.bytes(&mut bytes)?;
         *field = i64::from_le_bytes(bytes);
+        Ok(())
+    }
+
+    fn f16(&mut self, field: &mut f16) -> Result<(), Self::Error> {
+        let mut bytes = field.to_le_bytes();
+        self.bytes(&mut bytes)?;
+        *field = f16::from_le_bytes(bytes);
+        Ok(())
+    }
+
+    fn u16(&mut self, field: &mut u16) -> Result<(), Self::Error> {
+        let mut bytes = field.to_le_bytes();
+        self.bytes(&mut bytes)?;
+        *field = u16::from_le_bytes(bytes);
+        Ok(())
+    }
+
+    fn u8(&mut self, field: &mut u8) -> Result<(), Self::Error> {
+        let mut byte = [*field];
+        self.bytes(&mut byte)?;
+        [*field] = byte;
         Ok(())
     }
 

@@ -137,7 +137,7 @@ mod tests {
             let mut on = |(score, value): &(f64, f64)| {
                 let (expected, lower, upper, surprise) = (0.0, -1.0, 1.0, 1.0);
                 let (side, phase) = (learn::Side::Above, Phase::Day);
-                let (score, shift, relearned) = (*score, None, false);
+                let (score, borrowed, shift, relearned) = (*score, 0.0, None, false);
                 let verdict = Verdict {
                     expected,
                     lower,
@@ -146,6 +146,7 @@ mod tests {
                     score,
                     side,
                     phase,
+                    borrowed,
                     shift,
                     relearned,
                 };

@@ -2,6 +2,7 @@
 //! the same answer every time.
 
 mod crossing;
+mod family;
 mod files;
 mod profile;
 

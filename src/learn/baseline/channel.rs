@@ -1,10 +1,15 @@
-use super::Moment;
-use super::spread::{Memory, Spread};
-use super::tail::{ParetoTail, PeakTail};
+use super::spread::Spread;
+use super::tail::{Height, ParetoTail, PeakTail};
+use super::tempo::Tempo;
 use crate::learn::state::Fields;
 
 /// A residual counts for at most this many everyday sizes in a mean over samples.
 const LOOK_MAX: f64 = 30.0;
+/// No z is larger, and one that is smaller is no surprise.
+const Z_MAX: f64 = 1e6;
+const Z_MIN: f64 = 0.1;
+/// Halvings of the way from the least to the largest z, by ratio: to within a thousandth.
+const HALVINGS: usize = 14;
 
 /// What a channel looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +45,37 @@ impl Kind {
 pub(super) struct Channel {
     kind: Kind,
     /// The mean residual; 0 in [`Kind::Sudden`].
-    drift: f64,
+    drift: f32,
     pub(super) spread: Spread,
     pareto: ParetoTail,
     above: PeakTail,
     below: PeakTail,
+}
+
+/// What a channel compares a residual with, at one instant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    /// The size that is z = 1, with what so few samples may have missed.
+    unit: f64,
+    /// What was remembered of the residuals before, and the share of it that a sample replaces.
+    memory: f64,
+    gain: f64,
+    /// A residual counts for no more than this.
+    clip: f64,
+    /// The hour's share of the spread.
+    share: f64,
+}
+
+impl Scale {
+    /// Returns the size that is z = 1.
+    pub(super) fn unit(&self) -> f64 {
+        self.unit
+    }
+
+    /// Returns the hour's share of the spread.
+    pub(super) fn share(&self) -> f64 {
+        self.share
+    }
 }
 
 impl Channel {
@@ -61,7 +92,7 @@ impl Channel {
 
     /// Returns the mean residual that the channel looks at.
     pub(super) fn drift(&self) -> f64 {
-        self.drift
+        f64::from(self.drift)
     }
 
     pub(super) fn forget_drift(&mut self) {
@@ -74,21 +105,45 @@ impl Channel {
         self.below.forget(keep);
     }
 
-    /// Returns what the channel looks at, if the sample had this residual. `bias` is the residual's
-    /// short memory, `base` the everyday size of a sudden change.
-    fn look(&self, moment: &Moment, residual: f64, bias: f64, base: f64) -> f64 {
+    /// Keeps what so many samples would weigh.
+    pub(super) fn forget_beyond(&mut self, samples: f64) {
+        self.above.forget_beyond(samples);
+        self.below.forget_beyond(samples);
+    }
+
+    /// Returns what a residual is compared with. `bias` is the residuals' short memory, `share` the
+    /// hour's share of the spread, `base` the everyday size of a sudden change,
+    /// `least` that of anything at this time of day.
+    pub(super) fn scale(
+        &self,
+        tempo: &Tempo,
+        (bias, share, base): (f64, f64, f64),
+        least: f64,
+    ) -> Scale {
+        let young = 1.0 + 6.0 / tempo.samples;
         if self.kind == Kind::Sudden {
-            return residual - bias;
+            return Scale { unit: base * young, memory: bias, gain: 1.0, clip: f64::MAX, share };
         }
-        let edge = LOOK_MAX * base.max(self.unit(moment));
-        let gain = -libm::expm1(-moment.tempo.elapsed / self.kind.tau());
-        self.drift + gain * (residual.clamp(-edge, edge) - self.drift)
+        // Means over samples have no hours of their own.
+        let unit = self.spread.unit(1.0, tempo).max(least);
+        let clip = LOOK_MAX * base.max(unit);
+        let gain = tempo.loss(self.kind.tau() * tempo.minute);
+        Scale { unit: unit * young, memory: self.drift(), gain, clip, share: 1.0 }
+    }
+
+    /// Returns what the channel looks at, if the sample had this residual.
+    fn look(&self, scale: &Scale, residual: f64) -> f64 {
+        if self.kind == Kind::Sudden {
+            return residual - scale.memory;
+        }
+        let clipped = residual.clamp(-scale.clip, scale.clip);
+        scale.memory + scale.gain * (clipped - scale.memory)
     }
 
     /// Returns the size of the look beside its everyday size; 0 where the series comes back to
     /// what is expected, which is no anomaly. Grows with the size of the residual.
-    pub(super) fn z(&self, moment: &Moment, residual: f64, bias: f64, base: f64) -> f64 {
-        let look = self.look(moment, residual, bias, base);
+    pub(super) fn z(&self, scale: &Scale, residual: f64) -> f64 {
+        let look = self.look(scale, residual);
         if look * residual.signum() <= 0.0 || residual == 0.0 {
             return 0.0;
         }
@@ -96,62 +151,95 @@ impl Channel {
             Kind::Sudden => look.abs().min(2.0 * residual.abs()),
             _ => look.abs(),
         };
-        (size / (self.unit(moment) * (1.0 + 6.0 / moment.tempo.samples))).min(1e6)
+        (size / scale.unit).min(Z_MAX)
+    }
+
+    /// Returns the size of the least residual on a side whose z is at least this; nothing where
+    /// there is none. The inverse of [`Channel::z`].
+    fn residual(&self, scale: &Scale, z: f64, side: f64) -> Option<f64> {
+        let (look, memory) = (z * scale.unit, side * scale.memory);
+        if self.kind == Kind::Sudden {
+            return Some((look + memory).max(look / 2.0));
+        }
+        let size = memory + (look - memory) / scale.gain.max(f64::MIN_POSITIVE);
+        (size <= scale.clip).then_some(size.max(0.0))
     }
 
     /// Returns the channel's part of the surprise, about -log10 of how often such a z comes.
-    pub(super) fn surprise(&self, z: f64, above: bool) -> f64 {
-        if z < 0.1 {
-            return 0.0;
-        }
+    pub(super) fn surprise(&self, tempo: &Tempo, z: f64, above: bool) -> f64 {
+        if z < Z_MIN { 0.0 } else { self.surprise_of(tempo, Height::new(z), above) }
+    }
+
+    fn surprise_of(&self, tempo: &Tempo, height: Height, above: bool) -> f64 {
+        const LN_12: f64 = 2.484_906_649_788;
         let peaks = if above { &self.above } else { &self.below };
-        let by_peaks = peaks.rarity(z, self.kind.tau(), self.kind.cluster());
+        let (tau, cluster) = (self.kind.tau() * tempo.minute, self.kind.cluster() * tempo.minute);
+        let by_peaks = peaks.rarity(height, tau, cluster);
         let rarity = if self.kind == Kind::Drift48 {
             by_peaks
         } else {
-            0.55 * by_peaks + 0.45 * self.pareto.rarity(z).min(8.0)
+            0.55 * by_peaks + 0.45 * self.pareto.rarity(height.z).min(8.0)
         };
         let weight = if self.kind == Kind::Sudden { 1.0 } else { 0.8 };
-        weight * (rarity + 0.75 * libm::log10(z.min(12.0) / 12.0))
+        weight * (rarity + 0.75 * std::f64::consts::LOG10_E * (height.ln - LN_12).min(0.0))
+    }
+
+    /// Returns the size of the least residual on a side whose surprise is at least `needed`, to
+    /// within a thousandth; nothing where it is `below` or more, or there is none.
+    pub(super) fn edge(
+        &self,
+        tempo: &Tempo,
+        scale: &Scale,
+        (needed, side): (f64, f64),
+        below: f64,
+    ) -> Option<f64> {
+        let above = side > 0.0;
+        if self.surprise(tempo, self.z(scale, side * below), above) < needed {
+            return None;
+        }
+        let (mut usual, mut unusual) = (Height::new(Z_MIN), Height::new(Z_MAX));
+        if self.surprise_of(tempo, usual, above) >= needed {
+            return self.residual(scale, Z_MIN, side);
+        }
+        for _ in 0..HALVINGS {
+            let ln = f64::midpoint(usual.ln, unusual.ln);
+            let middle = Height { z: libm::exp(ln), ln };
+            if self.surprise_of(tempo, middle, above) >= needed {
+                unusual = middle;
+            } else {
+                usual = middle;
+            }
+        }
+        self.residual(scale, unusual.z, side).filter(|size| *size < below)
     }
 
     /// Learns from a sample's residual, whose z was `z`.
-    pub(super) fn learn(&mut self, moment: &Moment, residual: f64, bias: f64, base: f64, z: f64) {
-        let tempo = &moment.tempo;
-        let cluster = self.kind.cluster();
+    pub(super) fn learn(&mut self, tempo: &Tempo, scale: &Scale, residual: f64, z: f64) {
+        let cluster = self.kind.cluster() * tempo.minute;
         let days_28 = (28.0 * tempo.day).max(2000.0);
         if self.kind != Kind::Drift48 {
             self.pareto.learn(z, tempo.samples);
         }
-        let (z_above, z_below) = if residual > 0.0 { (z, 0.0) } else { (0.0, z) };
-        self.above.learn(z_above, tempo.elapsed, cluster, days_28);
-        self.below.learn(z_below, tempo.elapsed, cluster, days_28);
+        let height = (z > 0.0).then(|| Height::new(z));
+        let (above, below) = if residual > 0.0 { (height, None) } else { (None, height) };
+        self.above.learn(above, tempo.elapsed, cluster, days_28);
+        self.below.learn(below, tempo.elapsed, cluster, days_28);
 
-        let look = self.look(moment, residual, bias, base);
+        let look = self.look(scale, residual);
         if self.kind != Kind::Sudden {
-            self.drift = look;
+            self.drift = look as f32;
         }
-        let memory = Memory {
-            scale: tempo.gain(tempo.day),
-            events: tempo.gain(28.0 * tempo.day),
-            elapsed: tempo.elapsed,
-            day: tempo.day,
-            fresh: tempo.samples < 10.0,
-        };
-        self.spread.learn(look, self.shape(moment), tempo.floor, cluster, memory);
+        self.spread.learn(look, scale.share, cluster, tempo);
     }
 
-    fn unit(&self, moment: &Moment) -> f64 {
-        self.spread.unit(self.shape(moment), moment.tempo.floor, moment.tempo.day)
-    }
-
-    /// Returns the hour's share of the scale; means over samples have none of their own.
-    fn shape(&self, moment: &Moment) -> f64 {
-        if self.kind == Kind::Sudden { moment.shape } else { 1.0 }
+    /// Multiplies what was learned: another unit.
+    pub(super) fn rescale(&mut self, by: f64) {
+        self.drift = (self.drift() * by) as f32;
+        self.spread.rescale(by);
     }
 
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
-        io.f64(&mut self.drift)?;
+        io.f32(&mut self.drift)?;
         self.spread.fields(io)?;
         self.pareto.fields(io)?;
         self.above.fields(io)?;

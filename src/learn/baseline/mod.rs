@@ -1,85 +1,33 @@
 //! What is normal for one series: [`Baseline`].
 //!
-//! In this order: [`experts`] say what is expected at a time; three channels look at the residual
-//! (the sudden change, and drifts over about 6 and 48 samples), each with its everyday [`spread`];
+//! In this order: [`experts`] say what is expected at a time, from the shapes of day and week in
+//! [`cycle`]; three [`channel`]s look at the residual (the sudden change, and drifts over about 6
+//! and 48 samples), each with its everyday [`spread`], the sudden one with that of its [`hours`], and with what is [`recurring`] at its time;
 //! the [`tail`]s say how rare a residual of that size is; their mixture is the surprise, and the
-//! band is where the surprise meets the threshold. During an [`incident`] all learning is slow, so
-//! that trouble does not become normal while it lasts.
+//! band is where the surprise meets the threshold ([`judge`]). During an [`incident`] all learning
+//! is slow, so that trouble does not become normal while it lasts.
 
 mod channel;
+mod cycle;
 mod experts;
+mod hours;
 mod incident;
+mod judge;
+mod recurring;
 mod spread;
 mod tail;
+mod tempo;
+mod verdict;
 
 use super::state::{Fields, Reader, Writer};
 use super::{Calendar, RestoreError, Season};
-use channel::{Channel, Kind};
-use experts::{Expected, Experts, Tempo};
+use channel::{Channel, Kind, Scale};
+use experts::{Expected, Experts, Place};
+use hours::Hours;
 use incident::Incident;
-
-/// What a baseline says of one value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Verdict {
-    /// What was expected, in the signal's unit; always within the band.
-    pub expected: f64,
-    /// Lower edge of the band.
-    pub lower: f64,
-    /// Upper edge of the band.
-    pub upper: f64,
-    /// How rare the value is: about once per 10^surprise samples.
-    pub surprise: f64,
-    /// Surprise over threshold: 0 as expected, 1 at the band's edge. At least 1 if and only if the
-    /// value is outside the band.
-    pub score: f64,
-    /// On which side of `expected` the value lies.
-    pub side: Side,
-    /// What the verdict rests on.
-    pub phase: Phase,
-    /// The change point, if there is one and its level is not accepted as normal yet.
-    pub shift: Option<Shift>,
-    /// Whether a new level was accepted as normal within the last day.
-    pub relearned: bool,
-}
-
-/// A lasting change of a series' level.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shift {
-    /// When it began, ms.
-    pub since_ms: i64,
-    /// What was expected then, in the signal's unit.
-    pub from: f64,
-    /// Where the level lies now.
-    pub to: f64,
-}
-
-/// A side of what is expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Larger than expected.
-    Above,
-    /// Smaller than expected.
-    Below,
-}
-
-/// How much a baseline knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// Too little to judge.
-    Cold,
-    /// The level.
-    Level,
-    /// The time of day.
-    Day,
-    /// The hour of the week.
-    Week,
-}
-
-/// Returns the surprise threshold T that is used where nothing else is asked: 2.87 at a sample
-/// a minute, 0.3 lower for each factor of ten in the step.
-pub fn default_threshold(step_ms: i64) -> f64 {
-    2.87 - 0.3 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
-}
+use recurring::Recurring;
+use tempo::Tempo;
+pub use verdict::{Phase, Shift, Side, Verdict, default_threshold};
 
 /// Learns what is normal for one series and judges its values.
 ///
@@ -88,62 +36,72 @@ pub fn default_threshold(step_ms: i64) -> f64 {
 /// and mixes two estimates of how rare that z is (-log10 p): s = 0.55 B + 0.45 A +
 /// 0.75 log10(z / 12). The surprise is the largest s, lowered for a lone sample.
 ///
-/// Units: times in ms, values and band in the signal's unit. State: 7 KiB, fixed. What a sample
-/// costs: benches/learn.rs.
+/// Units: times in ms, values and band in the signal's unit; inside, a power of two near the mean
+/// absolute value is the unit, so that single floats hold any series and a copy of it in other
+/// units is judged alike. State: [`Baseline::STATE_BYTES`], fixed, of which two thirds are the
+/// shapes. What a sample costs: benches/learn.rs.
 #[derive(Clone, Debug)]
 pub struct Baseline {
     season: Season,
     calendar: Calendar,
-    /// Samples learned.
+    /// Samples learned; of an inherited state, what it weighs.
     samples: i64,
     first_ms: i64,
     last_ms: i64,
     /// Mean time between samples, ms.
     step_ms: f64,
     /// The finest season that has spoken yet: 0 the level, 1 the day, 2 the week.
-    finest: i64,
+    finest: u8,
     /// Samples after a long gap that get no verdict yet.
-    settling: i64,
-    /// The first value's size, as a power of two: what a number of this series is measured in.
+    settling: u8,
+    /// What a number of this series is measured in: a power of two, 0 until a value is not 0.
     unit: f64,
     /// Mean absolute value, and the value before, which it takes to believe a large one.
     magnitude: f64,
     before: f64,
     experts: Experts,
     /// Short memory of the residual.
-    bias: f64,
-    /// Per hour of day: ln of its share of the scale, and samples seen.
-    shapes: [f64; HOURS],
-    visits: [f64; HOURS],
+    bias: f32,
+    hours: Hours,
+    recurring: Recurring,
     channels: [Channel; 3],
     /// The three mixtures before, the latest first.
-    history: [f64; 3],
+    history: [f32; 3],
     incident: Incident,
     /// When a new level was accepted last.
     relearned_ms: Option<i64>,
+    /// When the state of its family was taken over.
+    inherited_ms: Option<i64>,
 }
 
 const MAGIC: [u8; 4] = *b"FWBL";
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 const COLD_SAMPLES: i64 = 60;
-const SETTLING_SAMPLES: i64 = 10;
-/// What a surprise counts for less at first; nothing after a week.
-const YOUTH_CAUTION: f64 = 0.6;
+const SETTLING_SAMPLES: u8 = 10;
 const DAY_MS: f64 = 86_400_000.0;
-const HOURS: usize = 24;
 /// No gap counts as more samples than this.
 const ELAPSED_MAX: f64 = 50.0;
+/// No value counts as more units than this.
+const UNITS_MAX: f64 = 1e18;
+/// The unit is chosen anew when the mean absolute value leaves this many of it, either way.
+const UNITS_USUAL: f64 = 64.0;
 
 /// What is known of an instant before its value is.
 struct Moment {
     tempo: Tempo,
+    /// Place in the week, ms.
+    week_ms: i64,
+    place: Place,
+    is_holiday: bool,
     expected: Expected,
-    /// The hour's share of the scale.
-    shape: f64,
     hour: usize,
+    scales: [Scale; 3],
 }
 
 impl Baseline {
+    /// The size of what [`Baseline::serialize`] returns.
+    pub const STATE_BYTES: usize = 2_032;
+
     /// Returns a baseline that knows nothing.
     pub fn new(season: Season, calendar: Calendar) -> Baseline {
         Baseline {
@@ -160,12 +118,13 @@ impl Baseline {
             before: 0.0,
             experts: Experts::new(),
             bias: 0.0,
-            shapes: [0.0; HOURS],
-            visits: [0.0; HOURS],
+            hours: Hours::default(),
+            recurring: Recurring::new(),
             channels: Kind::ALL.map(Channel::new),
             history: [0.0; 3],
             incident: Incident::default(),
             relearned_ms: None,
+            inherited_ms: None,
         }
     }
 
@@ -182,45 +141,30 @@ impl Baseline {
         baseline
     }
 
-    /// Judges a value by what was learned before; nothing where nobody can tell: cold, after a long
-    /// gap, or a value that is no number. `threshold` is the surprise at the band's edge; see
-    /// [`default_threshold`]. It may be asked at any time after the last learned sample.
-    pub fn judge(&self, time_ms: i64, value: f64, threshold: f64) -> Option<Verdict> {
-        let after_gap = self.settling > 0 || self.is_long_gap(time_ms);
-        let known = self.samples >= COLD_SAMPLES && time_ms > self.last_ms && !after_gap;
-        if !known || !is_usable(value) || !threshold.is_finite() {
+    /// Returns a baseline for a new member of the elder's family, whose first sample is `value`:
+    /// the elder's shapes, spread and tails, in proportion to the new level (where both levels have
+    /// a sign and it is the same; else beside it), at the weight of one day. How much is borrowed
+    /// falls to 0 within a week. Nothing where the elder is cold or the value is no number.
+    pub fn inherit(elder: &Baseline, time_ms: i64, value: f64) -> Option<Baseline> {
+        let is_known = elder.samples >= COLD_SAMPLES && time_ms > elder.first_ms;
+        if !is_known || !is_usable(value) {
             return None;
         }
-        let threshold = threshold.max(0.1);
-        let moment = self.moment(time_ms);
-        let expected = moment.expected.value;
-        let rarity = self.surprise(self.mixture(&moment, value - expected));
-        let surprise = (rarity - self.caution()).max(0.0);
-        let mut score = surprise / threshold;
-
-        let needed = self.mixture_needed(threshold + self.caution());
-        let upper = expected + self.distance(&moment, needed, 1.0);
-        let lower = expected - self.distance(&moment, needed, -1.0);
-        // The edges are found to within a rounding; the score decides, so that both always agree.
-        let (mut lower, mut upper) = (lower.max(f64::MIN), upper.min(f64::MAX));
-        if score < 1.0 {
-            (lower, upper) = (lower.min(value), upper.max(value));
-        } else if value == expected {
-            score = 1.0f64.next_down();
-        } else if value > expected {
-            upper = upper.min(value.next_down()).max(expected);
+        let mut heir = elder.clone();
+        heir.last_ms = time_ms.saturating_sub(elder.step_ms as i64);
+        heir.first_ms = time_ms;
+        heir.weigh_a_day();
+        let level = heir.moment(time_ms).expected.value * heir.scale_of_unit();
+        let ratio = value / level;
+        if (1e-9..1e9).contains(&ratio) {
+            let unit = libm::exp2(libm::round(libm::log2(ratio)));
+            heir.unit *= unit;
+            heir.rescale(ratio / unit);
         } else {
-            lower = lower.max(value.next_up()).min(expected);
+            heir.experts.shift((value - level) / heir.scale_of_unit());
         }
-        let side = if value < expected { Side::Below } else { Side::Above };
-        let phase = moment.expected.phase;
-        let shift = self.incident.shift().map(|(since_ms, from)| {
-            let to = expected + self.channels[2].drift();
-            Shift { since_ms, from, to }
-        });
-        let since_ms = self.relearned_ms.map(|relearned_ms| time_ms.saturating_sub(relearned_ms));
-        let relearned = since_ms.is_some_and(|since_ms| since_ms as f64 <= DAY_MS);
-        Some(Verdict { expected, lower, upper, surprise, score, side, phase, shift, relearned })
+        (heir.relearned_ms, heir.inherited_ms) = (None, Some(time_ms));
+        Some(heir)
     }
 
     /// Learns from a value. What is no number, or not later than the value before, is dropped.
@@ -230,6 +174,7 @@ impl Baseline {
         }
         self.keep_time(time_ms);
         self.keep_size(value);
+        let value = self.in_units(value);
         let mut moment = self.moment(time_ms);
         self.keep_phase(moment.expected.phase);
         let mut residual = value - moment.expected.value;
@@ -243,7 +188,8 @@ impl Baseline {
         if self.samples > 1 {
             self.learn_residual(&moment, residual);
         }
-        self.experts.learn(value, &moment.expected, self.season, &moment.tempo);
+        let when = (self.season, moment.place, moment.is_holiday);
+        self.experts.learn(value, &moment.expected, when, &moment.tempo);
         self.last_ms = time_ms;
     }
 
@@ -293,36 +239,63 @@ impl Baseline {
         io.i64(&mut self.first_ms)?;
         io.i64(&mut self.last_ms)?;
         io.f64(&mut self.step_ms)?;
-        io.i64(&mut self.finest)?;
-        io.i64(&mut self.settling)?;
+        io.u8(&mut self.finest)?;
+        io.u8(&mut self.settling)?;
         io.f64(&mut self.unit)?;
         io.f64(&mut self.magnitude)?;
         io.f64(&mut self.before)?;
         self.experts.fields(io)?;
-        io.f64(&mut self.bias)?;
-        io.f64s(&mut self.shapes)?;
-        io.f64s(&mut self.visits)?;
+        io.f32(&mut self.bias)?;
+        self.hours.fields(io)?;
+        self.recurring.fields(io)?;
         self.channels.iter_mut().try_for_each(|channel| channel.fields(io))?;
-        io.f64s(&mut self.history)?;
+        io.f32s(&mut self.history)?;
         self.incident.fields(io)?;
-        io.option_i64(&mut self.relearned_ms)
+        io.option_i64(&mut self.relearned_ms)?;
+        io.option_i64(&mut self.inherited_ms)
+    }
+
+    /// Lets what was learned weigh no more than a day of samples, and forgets what was going on.
+    fn weigh_a_day(&mut self) {
+        let day = (DAY_MS / self.step_ms.max(1.0)).max(1.0);
+        self.samples = self.samples.min((day as i64).max(COLD_SAMPLES));
+        self.experts.forget(day);
+        self.hours.forget(day);
+        self.channels.iter_mut().for_each(|channel| channel.forget_beyond(day));
+        self.forget_drift();
+        self.history = [0.0; 3];
+        self.incident = Incident::default();
+        self.settling = 0;
+    }
+
+    /// Returns what one unit is, also where it is not known yet.
+    fn scale_of_unit(&self) -> f64 {
+        if self.unit > 0.0 { self.unit } else { 1.0 }
+    }
+
+    fn in_units(&self, value: f64) -> f64 {
+        (value / self.scale_of_unit()).clamp(-UNITS_MAX, UNITS_MAX)
     }
 
     /// Follows whether this is an incident. Returns whether one lasted for so long that its level
     /// is accepted, which moves what is expected.
     fn keep_incident(&mut self, moment: &Moment, time_ms: i64, residual: f64) -> bool {
         let error = self.experts.error().max(moment.tempo.floor);
-        let is_off = residual.abs() > 6.0 * error || self.z(moment, residual)[0] > 4.0;
+        let is_off =
+            residual.abs() > 6.0 * error || self.channels[0].z(&moment.scales[0], residual) > 4.0;
         let expected = moment.expected.value;
         let accepted = self.incident.learn(is_off, time_ms, expected, &moment.tempo);
         if accepted {
             self.relearned_ms = Some(time_ms);
-            let lasting = &self.channels[2];
-            self.experts.shift(lasting.drift());
-            self.bias = 0.0;
-            self.channels.iter_mut().for_each(Channel::forget_drift);
+            self.experts.shift(self.channels[2].drift());
+            self.forget_drift();
         }
         accepted
+    }
+
+    fn forget_drift(&mut self) {
+        self.bias = 0.0;
+        self.channels.iter_mut().for_each(Channel::forget_drift);
     }
 
     fn is_long_gap(&self, time_ms: i64) -> bool {
@@ -343,10 +316,9 @@ impl Baseline {
         }
         if self.is_long_gap(time_ms) {
             self.settling = SETTLING_SAMPLES;
-            self.bias = 0.0;
-            self.channels.iter_mut().for_each(Channel::forget_drift);
+            self.forget_drift();
         } else {
-            self.settling = (self.settling - 1).max(0);
+            self.settling = self.settling.saturating_sub(1);
         }
         let gain = (1.0 / (self.samples - 1) as f64).max(0.02);
         self.step_ms += gain * (gap_ms.min(3.0 * self.step_ms) - self.step_ms);
@@ -366,18 +338,39 @@ impl Baseline {
         }
     }
 
-    /// Follows the usual size of the values; a size never seen before has to come twice.
+    /// Follows the usual size of the values, and the unit with it; a size never seen before has to
+    /// come twice.
     fn keep_size(&mut self, value: f64) {
-        let size = value.abs();
-        if self.unit == 0.0 && size > 0.0 {
-            self.unit = libm::exp2(libm::log2(size).floor());
+        if self.unit == 0.0 && value != 0.0 {
+            self.unit = power_of_two(value.abs());
         }
+        let size = self.in_units(value).abs();
         let believed = size.min((20.0 * self.magnitude).max(self.before));
         let believed = if self.samples < 10 { size } else { believed };
         let day = DAY_MS / self.step_ms.max(1.0);
-        let gain = (1.0 / self.samples as f64).max(-libm::expm1(-1.0 / day.max(1.0)));
+        let gain = (1.0 / self.samples as f64).max(1.0 / day.max(1.0));
         self.magnitude += gain * (believed - self.magnitude);
         self.before = size;
+        let is_usual = (1.0 / UNITS_USUAL..UNITS_USUAL).contains(&self.magnitude);
+        if !is_usual && self.magnitude > 0.0 {
+            let by = power_of_two(self.magnitude);
+            let unit = self.unit * by;
+            if unit.is_normal() {
+                self.unit = unit;
+                self.rescale(1.0 / by);
+            }
+        }
+    }
+
+    /// Multiplies all that was learned.
+    fn rescale(&mut self, by: f64) {
+        self.magnitude *= by;
+        self.before *= by;
+        self.experts.rescale(by);
+        self.bias = (f64::from(self.bias) * by) as f32;
+        self.channels.iter_mut().for_each(|channel| channel.rescale(by));
+        self.incident.rescale(by);
+        self.recurring.rescale(by);
     }
 
     fn moment(&self, time_ms: i64) -> Moment {
@@ -385,142 +378,59 @@ impl Baseline {
         // Without a second sample there is no step; a minute is as good as any.
         let day = if self.step_ms > 0.0 { (DAY_MS / step_ms).max(1.0) } else { 1440.0 };
         let gap_ms = time_ms.saturating_sub(self.last_ms) as f64;
-        let week_ms = self.calendar.week_ms(time_ms);
-        let hour = (week_ms / 3_600_000) as usize % HOURS;
-        let floor = (0.01 * self.magnitude).max(1e-9 * self.unit).max(f64::MIN_POSITIVE);
+        let (week_ms, is_holiday) = self.calendar.place(time_ms);
         let tempo = Tempo {
-            week_ms,
             day,
             elapsed: (gap_ms / step_ms).clamp(0.0, ELAPSED_MAX),
             samples: self.samples.max(1) as f64,
-            floor,
+            minute: (day / 1440.0).max(1.0),
+            floor: (0.01 * self.magnitude).max(1e-9),
             pace: 1.0,
         };
         let late_ms = (gap_ms - self.step_ms).max(0.0);
-        let expected = self.experts.expect(self.season, week_ms, late_ms, day, floor);
-        let passes = self.visits[hour] / (day / HOURS as f64).max(1.0);
-        let shape = match self.season {
-            Season::Flat => 1.0,
-            _ => libm::exp(passes / (passes + 3.0) * self.shapes[hour]),
+        let place = Place::new(week_ms, day);
+        let expected = self.experts.expect(self.season, place, late_ms, &tempo);
+        let hour = Hours::of(week_ms);
+        let share = if self.season == Season::Flat { 1.0 } else { self.hours.share(hour, day) };
+        let (recurring, in_means) = if self.season == Season::Flat {
+            (0.0, 0.0)
+        } else {
+            self.recurring.sizes(week_ms, day)
         };
-        Moment { tempo, expected, shape, hour }
-    }
-
-    /// Returns the everyday size of a sudden change at this hour.
-    fn base(&self, moment: &Moment) -> f64 {
-        self.channels[0].spread.unit(moment.shape, moment.tempo.floor, moment.tempo.day)
-    }
-
-    fn z(&self, moment: &Moment, residual: f64) -> [f64; 3] {
-        let base = self.base(moment);
-        [0, 1, 2].map(|k| self.channels[k].z(moment, residual, self.bias, base))
-    }
-
-    /// Returns how unusual a residual is, the largest of the channels. Grows with its size.
-    fn mixture(&self, moment: &Moment, residual: f64) -> f64 {
-        let z = self.z(moment, residual);
-        let parts = [0, 1, 2].map(|k| self.channels[k].surprise(z[k], residual > 0.0));
-        parts.into_iter().fold(0.0, f64::max)
-    }
-
-    /// Returns how much rarer a lone sample must be: 1 at a sample a minute, 0 from a quarter of an
-    /// hour.
-    fn persistence(&self) -> f64 {
-        let minutes = (self.step_ms / 60_000.0).max(1e-3);
-        (1.0 - libm::log10(minutes) / libm::log10(15.0)).clamp(0.0, 1.0)
-    }
-
-    /// Returns by how much a surprise counts for less in the first week, in which nothing has been
-    /// seen twice that comes by the week.
-    fn caution(&self) -> f64 {
-        let days = self.last_ms.saturating_sub(self.first_ms) as f64 / DAY_MS;
-        YOUTH_CAUTION * (1.0 - days / 7.0).max(0.0)
-    }
-
-    /// Returns the larger of the two mixtures before, and the second largest of the three before.
-    fn recent(&self) -> (f64, f64) {
-        let [a, b, c] = self.history;
-        (a.max(b), a.min(b).max(a.max(b).min(c)))
-    }
-
-    /// Returns the surprise of a mixture: a lone sample counts for less, three of four for more.
-    fn surprise(&self, mixture: f64) -> f64 {
-        let (persistence, (two, three)) = (self.persistence(), self.recent());
-        let thrice = mixture.min(three);
-        let bonus = if thrice > 0.0 { persistence / 4.0 } else { 0.0 };
-        (mixture - persistence / 2.0).max(mixture.min(two)).max(thrice + bonus)
-    }
-
-    /// Returns the least mixture whose surprise is `threshold`.
-    fn mixture_needed(&self, threshold: f64) -> f64 {
-        let (persistence, (two, three)) = (self.persistence(), self.recent());
-        let (lone, lasting) = (threshold + persistence / 2.0, threshold - persistence / 4.0);
-        match (two >= threshold, three >= lasting) {
-            (_, true) => lasting,
-            (true, false) => threshold,
-            (false, false) => lone,
-        }
-    }
-
-    /// Returns how far from what is expected the mixture becomes `needed`, to within a millionth.
-    fn distance(&self, moment: &Moment, needed: f64, side: f64) -> f64 {
-        let unusual = |distance: f64| self.mixture(moment, side * distance) >= needed;
-        let mut outside = self.base(moment);
-        let mut inside = 0.0;
-        // Beyond 2^40 everyday sizes there is no edge.
-        for _ in 0..40 {
-            if unusual(outside) {
-                break;
-            }
-            (inside, outside) = (outside, 2.0 * outside);
-        }
-        if inside == 0.0 && unusual(1e-6 * outside) {
-            return 0.0;
-        }
-        for _ in 0..20 {
-            let middle = f64::midpoint(inside, outside);
-            if unusual(middle) {
-                outside = middle;
-            } else {
-                inside = middle;
-            }
-        }
-        outside
+        let base = self.channels[0].spread.unit(share, &tempo).max(recurring);
+        let around = (f64::from(self.bias), share, base);
+        let scales = [(0, base), (1, in_means), (2, in_means)]
+            .map(|(k, least)| self.channels[k].scale(&tempo, around, least));
+        Moment { tempo, week_ms, place, is_holiday, expected, hour, scales }
     }
 
     fn learn_residual(&mut self, moment: &Moment, residual: f64) {
-        let (base, bias) = (self.base(moment), self.bias);
-        let z = self.z(moment, residual);
-        let mixture = self.mixture(moment, residual);
-        for (channel, z) in self.channels.iter_mut().zip(z) {
-            channel.learn(moment, residual, bias, base, z);
-        }
-        let sudden = residual - bias;
-        let floor = moment.tempo.floor;
-        let everyday = (self.channels[0].spread.scale * moment.shape).max(floor);
-        let gain = -libm::expm1(-moment.tempo.elapsed / 4.0);
-        self.bias += gain * sudden.clamp(-8.0 * everyday, 8.0 * everyday);
-        if self.season != Season::Flat {
-            self.learn_shape(moment, sudden.abs().min(4.0 * everyday));
+        let (tempo, above) = (&moment.tempo, residual > 0.0);
+        let mut mixture = 0.0f64;
+        for (channel, scale) in self.channels.iter_mut().zip(&moment.scales) {
+            let z = channel.z(scale, residual);
+            mixture = mixture.max(channel.surprise(tempo, z, above));
+            channel.learn(tempo, scale, residual, z);
         }
         self.history.rotate_right(1);
-        self.history[0] = mixture;
-    }
+        self.history[0] = mixture as f32;
 
-    /// Learns how large this hour's residuals are beside the day's.
-    fn learn_shape(&mut self, moment: &Moment, clipped: f64) {
-        let scale = self.channels[0].spread.scale;
-        if scale <= 0.0 {
-            return;
+        let bias = f64::from(self.bias);
+        let sudden = residual - bias;
+        let scale = self.channels[0].spread.scale();
+        let everyday = (scale * moment.scales[0].share()).max(tempo.floor);
+        let clipped = sudden.clamp(-8.0 * everyday, 8.0 * everyday);
+        self.bias = (bias + tempo.loss(4.0 * tempo.minute) * clipped) as f32;
+        if self.season != Season::Flat {
+            self.recurring.learn(moment.week_ms, residual, tempo);
+            self.hours.learn(moment.hour, sudden.abs().min(4.0 * everyday), scale, tempo);
         }
-        let visits = &mut self.visits[moment.hour];
-        *visits += 1.0;
-        let ratio = (1.25 * clipped).max(scale / 20.0) / scale;
-        // The mean of the log lies below the log of the mean by about a half.
-        let target = (libm::log(ratio) + 0.5).clamp(-1.5, 1.5);
-        let most = 7.0 * (moment.tempo.day / HOURS as f64).max(1.0);
-        self.shapes[moment.hour] += (target - self.shapes[moment.hour]) / visits.min(most);
     }
+}
+
+/// Returns the largest power of two that is not larger.
+fn power_of_two(size: f64) -> f64 {
+    libm::exp2(libm::log2(size).floor())
 }
 
 fn is_usable(value: f64) -> bool {

@@ -1,3 +1,4 @@
+use super::tempo::Tempo;
 use crate::learn::state::Fields;
 
 /// An event counts for at most so many of the edges it goes over, or of the mean event.
@@ -6,88 +7,83 @@ const MONSTER_EVENTS: f64 = 100.0;
 
 /// The everyday size of a residual, and the usual size of the rare events in it.
 ///
-/// Scale: 1.25 x an exponentially weighted mean of the absolute residual, clipped at four times
-/// itself, so that an incident widens it slowly. Events: residuals beyond four scales within a
-/// cluster's time are one event; their mean size fades when they are rarer than twice a day.
-/// Without it a series with regular spikes over a still base would page for each of them.
+/// Scale: 1.25 x an exponentially weighted mean (a day) of the absolute residual, clipped at four
+/// times itself, so that an incident widens it slowly. Events: residuals beyond four scales within a
+/// cluster's time are one event; their mean size (28 days) fades when they are rarer than twice a
+/// day. Without it a series with regular spikes over a still base would page for each of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spread {
-    /// In the signal's unit.
-    pub(super) scale: f64,
+    scale: f32,
     /// Events per sample.
-    events: f64,
+    events: f32,
     /// Their summed size per sample.
-    event_sizes: f64,
+    event_sizes: f32,
     /// Largest residual of the present event.
-    peak: f64,
+    peak: f32,
     /// Samples since the last residual of the present event.
-    age: f64,
-}
-
-/// How much of the past counts, in the gains of one update.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Memory {
-    /// Gain of the scale.
-    pub(super) scale: f64,
-    /// Gain of the events.
-    pub(super) events: f64,
-    /// Samples since the sample before.
-    pub(super) elapsed: f64,
-    /// Samples a day.
-    pub(super) day: f64,
-    /// Whether so little was seen that nothing is clipped yet.
-    pub(super) fresh: bool,
+    age: f32,
 }
 
 impl Spread {
+    pub(super) fn scale(&self) -> f64 {
+        f64::from(self.scale)
+    }
+
     /// Returns the mean size of an event, 0 where there is none; `day` in samples.
-    pub(super) fn event_size(&self, day: f64) -> f64 {
-        self.event_sizes / (self.events + 2.0 / day)
+    fn event_size(&self, day: f64) -> f64 {
+        f64::from(self.event_sizes) / (f64::from(self.events) + 2.0 / day)
     }
 
-    /// Returns the size that counts as z = 1; `shape` is the hour's share of the scale.
-    pub(super) fn unit(&self, shape: f64, floor: f64, day: f64) -> f64 {
-        (self.scale * shape).max(floor).max(self.event_size(day) / 12.0).max(f64::MIN_POSITIVE)
+    /// Returns the size that counts as z = 1; `share` is the hour's share of the scale.
+    pub(super) fn unit(&self, share: f64, tempo: &Tempo) -> f64 {
+        (self.scale() * share).max(tempo.floor).max(self.event_size(tempo.day) / 12.0)
     }
 
-    /// Learns from a residual.
-    pub(super) fn learn(
-        &mut self,
-        residual: f64,
-        shape: f64,
-        floor: f64,
-        cluster: f64,
-        memory: Memory,
-    ) {
+    /// Learns from a residual; `cluster` is the samples within which residuals are one event.
+    pub(super) fn learn(&mut self, residual: f64, share: f64, cluster: f64, tempo: &Tempo) {
+        let fresh = tempo.samples < 10.0;
         let size = residual.abs();
-        let edge = 4.0 * (self.scale * shape).max(floor);
-        let clipped = if memory.fresh { size } else { size.min(edge) };
-        self.scale += memory.scale * (1.25 * clipped / shape - self.scale);
-        self.events -= memory.events * self.events;
-        self.event_sizes -= memory.events * self.event_sizes;
-        self.age += memory.elapsed;
-        if size > edge && !memory.fresh {
+        let edge = 4.0 * (self.scale() * share).max(tempo.floor);
+        let clipped = if fresh { size } else { size.min(edge) };
+        let scale = self.scale();
+        self.scale = (scale + tempo.gain(tempo.day) * (1.25 * clipped / share - scale)) as f32;
+
+        let gain = tempo.gain(28.0 * tempo.day);
+        let (mut events, mut sizes) = (f64::from(self.events), f64::from(self.event_sizes));
+        events -= gain * events;
+        sizes -= gain * sizes;
+        self.age = (f64::from(self.age) + tempo.elapsed) as f32;
+        if size > edge && !fresh {
             // One monster must not blind the rest of the month; where monsters are usual, each is
             // believed to be a little larger than those before.
-            let believed = (MONSTER_EDGES * edge).max(MONSTER_EVENTS * self.event_size(memory.day));
-            let size = size.min(believed);
-            if self.age > cluster {
-                self.events += memory.events;
+            let mean = sizes / (events + 2.0 / tempo.day);
+            let size = size.min((MONSTER_EDGES * edge).max(MONSTER_EVENTS * mean));
+            if f64::from(self.age) > cluster {
+                events += gain;
                 self.peak = 0.0;
             }
-            if size > self.peak {
-                self.event_sizes += memory.events * (size - self.peak);
-                self.peak = size;
+            let peak = f64::from(self.peak);
+            if size > peak {
+                sizes += gain * (size - peak);
+                self.peak = size as f32;
             }
             self.age = 0.0;
+        }
+        (self.events, self.event_sizes) = (events as f32, sizes as f32);
+    }
+
+    /// Multiplies what was learned: another unit.
+    pub(super) fn rescale(&mut self, by: f64) {
+        for size in [&mut self.scale, &mut self.event_sizes, &mut self.peak] {
+            *size = (f64::from(*size) * by) as f32;
         }
     }
 
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
-        io.f64(&mut self.scale)?;
-        io.f64(&mut self.events)?;
-        io.f64(&mut self.event_sizes)?;
-        io.f64(&mut self.peak)?;
-        io.f64(&mut self.age)
+        io.f32(&mut self.scale)?;
+        io.f32(&mut self.events)?;
+        io.f32(&mut self.event_sizes)?;
+        io.f32(&mut self.peak)?;
+        io.f32(&mut self.age)
     }
 }

@@ -1,0 +1,137 @@
+//! A value judged, and the band around what is expected.
+
+use super::verdict::{Shift, Side, Verdict};
+use super::{Baseline, COLD_SAMPLES, DAY_MS, Moment, is_usable};
+
+/// What a surprise counts for less at first; nothing after a week.
+const YOUTH_CAUTION: f64 = 0.6;
+const BORROWED_DAYS: f64 = 7.0;
+
+impl Baseline {
+    /// Judges a value by what was learned before; nothing where nobody can tell: cold, after a long
+    /// gap, or a value that is no number. `threshold` is the surprise at the band's edge; see
+    /// [`default_threshold`](super::default_threshold). It may be asked at any time after the last
+    /// learned sample. The band's edges are found to within a thousandth of the way to them.
+    pub fn judge(&self, time_ms: i64, value: f64, threshold: f64) -> Option<Verdict> {
+        let after_gap = self.settling > 0 || self.is_long_gap(time_ms);
+        let known = self.samples >= COLD_SAMPLES && time_ms > self.last_ms && !after_gap;
+        if !known || !is_usable(value) || !threshold.is_finite() {
+            return None;
+        }
+        let threshold = threshold.max(0.1);
+        let unit = self.scale_of_unit();
+        let moment = self.moment(time_ms);
+        let middle = moment.expected.value;
+        let persistence = persistence(self.step_ms);
+        let caution = self.caution();
+
+        let rarity =
+            self.surprise(self.mixture(&moment, self.in_units(value) - middle), persistence);
+        let surprise = (rarity - caution).max(0.0);
+        let needed = self.mixture_needed(threshold + caution, persistence);
+        let expected = within_floats(middle * unit);
+        let upper = within_floats((middle + self.distance(&moment, needed, 1.0)) * unit);
+        let lower = within_floats((middle - self.distance(&moment, needed, -1.0)) * unit);
+        let band = (lower.min(expected), expected, upper.max(expected));
+        let (lower, upper, score) = agreed(band, value, surprise / threshold);
+        let days_since = |then_ms: i64| time_ms.saturating_sub(then_ms) as f64 / DAY_MS;
+        Some(Verdict {
+            expected,
+            lower,
+            upper,
+            surprise,
+            score,
+            side: if value < expected { Side::Below } else { Side::Above },
+            phase: moment.expected.phase,
+            borrowed: self.inherited_ms.map_or(0.0, |inherited_ms| {
+                (1.0 - days_since(inherited_ms) / BORROWED_DAYS).clamp(0.0, 1.0)
+            }),
+            shift: self.shift(middle),
+            relearned: self.relearned_ms.is_some_and(|then_ms| days_since(then_ms) <= 1.0),
+        })
+    }
+
+    fn shift(&self, expected: f64) -> Option<Shift> {
+        let (since_ms, from) = self.incident.shift()?;
+        let [from, to] = [from, expected + self.channels[2].drift()]
+            .map(|level| within_floats(level * self.scale_of_unit()));
+        Some(Shift { since_ms, from, to })
+    }
+
+    /// Returns how unusual a residual is, the largest of the channels. Grows with its size.
+    fn mixture(&self, moment: &Moment, residual: f64) -> f64 {
+        let channels = self.channels.iter().zip(&moment.scales);
+        let parts = channels.map(|(channel, scale)| {
+            channel.surprise(&moment.tempo, channel.z(scale, residual), residual > 0.0)
+        });
+        parts.fold(0.0, f64::max)
+    }
+
+    /// Returns how far from what is expected the mixture becomes `needed` on a side.
+    fn distance(&self, moment: &Moment, needed: f64, side: f64) -> f64 {
+        // Beyond 2^40 everyday sizes there is no edge.
+        let mut nearest = moment.scales[0].unit() * libm::exp2(40.0);
+        for (channel, scale) in self.channels.iter().zip(&moment.scales) {
+            let edge = channel.edge(&moment.tempo, scale, (needed, side), nearest);
+            nearest = edge.unwrap_or(nearest);
+        }
+        nearest
+    }
+
+    /// Returns by how much a surprise counts for less in the first week, in which nothing has been
+    /// seen twice that comes by the week.
+    fn caution(&self) -> f64 {
+        let days = self.last_ms.saturating_sub(self.first_ms) as f64 / DAY_MS;
+        YOUTH_CAUTION * (1.0 - days / 7.0).max(0.0)
+    }
+
+    /// Returns the larger of the two mixtures before, and the second largest of the three before.
+    fn recent(&self) -> (f64, f64) {
+        let [a, b, c] = self.history.map(f64::from);
+        (a.max(b), a.min(b).max(a.max(b).min(c)))
+    }
+
+    /// Returns the surprise of a mixture: a lone sample counts for less, three of four for more.
+    fn surprise(&self, mixture: f64, persistence: f64) -> f64 {
+        let (two, three) = self.recent();
+        let thrice = mixture.min(three);
+        let bonus = if thrice > 0.0 { persistence / 4.0 } else { 0.0 };
+        (mixture - persistence / 2.0).max(mixture.min(two)).max(thrice + bonus)
+    }
+
+    /// Returns the least mixture whose surprise is `threshold`.
+    fn mixture_needed(&self, threshold: f64, persistence: f64) -> f64 {
+        let (two, three) = self.recent();
+        let (lone, lasting) = (threshold + persistence / 2.0, threshold - persistence / 4.0);
+        match (two >= threshold, three >= lasting) {
+            (_, true) => lasting,
+            (true, false) => threshold,
+            (false, false) => lone,
+        }
+    }
+}
+
+/// Returns how much rarer a lone sample must be: 1 at a sample a minute, 0 from a quarter of an
+/// hour.
+fn persistence(step_ms: f64) -> f64 {
+    let minutes = (step_ms / 60_000.0).max(1e-3);
+    (1.0 - libm::log10(minutes) / libm::log10(15.0)).clamp(0.0, 1.0)
+}
+
+/// Returns the band (lower, expected, upper) as far as it agrees with the score of a value, and the
+/// score: the edges are found to within a rounding, the score decides.
+fn agreed((lower, expected, upper): (f64, f64, f64), value: f64, score: f64) -> (f64, f64, f64) {
+    if score < 1.0 {
+        (lower.min(value), upper.max(value), score)
+    } else if value == expected {
+        (lower, upper, 1.0f64.next_down())
+    } else if value > expected {
+        (lower, upper.min(value.next_down()).max(expected), score)
+    } else {
+        (lower.max(value.next_up()).min(expected), upper, score)
+    }
+}
+
+fn within_floats(value: f64) -> f64 {
+    value.clamp(f64::MIN, f64::MAX)
+}

@@ -1,0 +1,65 @@
+/// What a baseline says of one value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// What was expected, in the signal's unit; always within the band.
+    pub expected: f64,
+    /// Lower edge of the band.
+    pub lower: f64,
+    /// Upper edge of the band.
+    pub upper: f64,
+    /// How rare the value is: about once per 10^surprise samples.
+    pub surprise: f64,
+    /// Surprise over threshold: 0 as expected, 1 at the band's edge. At least 1 if and only if the
+    /// value is outside the band.
+    pub score: f64,
+    /// On which side of `expected` the value lies.
+    pub side: Side,
+    /// What the verdict rests on.
+    pub phase: Phase,
+    /// The share of what is known that comes from the series' family: 1 when it was
+    /// [inherited](super::Baseline::inherit), 0 from a week later on.
+    pub borrowed: f64,
+    /// The change point, if there is one and its level is not accepted as normal yet.
+    pub shift: Option<Shift>,
+    /// Whether a new level was accepted as normal within the last day.
+    pub relearned: bool,
+}
+
+/// A lasting change of a series' level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// When it began, ms.
+    pub since_ms: i64,
+    /// What was expected then, in the signal's unit.
+    pub from: f64,
+    /// Where the level lies now.
+    pub to: f64,
+}
+
+/// A side of what is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Larger than expected.
+    Above,
+    /// Smaller than expected.
+    Below,
+}
+
+/// How much a baseline knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Too little to judge.
+    Cold,
+    /// The level.
+    Level,
+    /// The time of day.
+    Day,
+    /// The hour of the week.
+    Week,
+}
+
+/// Returns the surprise threshold T that is used where nothing else is asked: 2.84 at a sample
+/// a minute, 0.3 lower for each factor of ten in the step.
+pub fn default_threshold(step_ms: i64) -> f64 {
+    2.84 - 0.3 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
+}
