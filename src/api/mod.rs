@@ -41,7 +41,10 @@ mod process;
 mod chart;
 mod html;
 mod pages;
+mod plot;
 
 pub use app::{App, Command, Control, ReloadState};
+pub(crate) use html::{Escaped, put};
 pub use http_counters::HttpCounters;
+pub(crate) use plot::{Extent, Plot};
 pub use server::{BindError, Server};
