@@ -3,6 +3,10 @@
 
 mod support;
 
+mod innocent;
+mod properties;
+mod troubles;
+
 mod crossing;
 mod files;
 mod pictures;

@@ -57,7 +57,8 @@ impl Run {
         self
     }
 
-    fn observe(&mut self, x: f64) {
+    /// Judges and feeds a value of the present time.
+    pub(super) fn observe(&mut self, x: f64) {
         let threshold = default_threshold(self.step_ms);
         let Some(verdict) = self.baseline.observe(self.now_ms, x, threshold) else { return };
         assert!(verdict.lower <= verdict.expected && verdict.expected <= verdict.upper);
