@@ -1,8 +1,9 @@
 use std::fmt::Write;
 
 use super::html::put;
+use super::plot::{Extent, Plot};
 use crate::promql::Series;
-use crate::series::{format_float, format_rfc3339};
+use crate::series::{TimeRange, format_float, format_rfc3339};
 
 /// Lines that are drawn; the table lists the others too.
 const LINES_MAX: usize = 20;
@@ -23,27 +24,25 @@ pub(super) fn key(index: usize) -> String {
 /// Appends a line chart of the floats of the first series.
 pub(super) fn push(out: &mut String, series: &[Series], start_ms: i64, end_ms: i64) {
     let shown = &series[..series.len().min(LINES_MAX)];
-    let finite = shown.iter().flat_map(|series| &series.points.values).filter(|v| v.is_finite());
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for value in finite {
-        (low, high) = (low.min(*value), high.max(*value));
-    }
-    if low > high {
+    let Some(values) = Extent::of(shown.iter().flat_map(|s| s.points.values.iter().copied()))
+    else {
         return;
-    }
-    let labels = (format_float(low), format_float(high));
-    if low == high {
-        let around = if low == 0.0 { 1.0 } else { low.abs() / 10.0 };
-        (low, high) = (low - around, high + around);
-    }
-    let scale = Scale { start_ms, end_ms: end_ms.max(start_ms + 1), low, high };
+    };
+    let plot = Plot {
+        left: 0.0,
+        right: WIDTH,
+        top: MARGIN,
+        bottom: HEIGHT - 2.0 * MARGIN,
+        times: TimeRange::new(start_ms, end_ms),
+        values: values.widened(),
+    };
     put!(out, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"chart\">");
     for (index, series) in shown.iter().enumerate() {
-        push_line(out, &scale, series, COLORS[index % COLORS.len()]);
+        push_line(out, &plot, series, COLORS[index % COLORS.len()]);
     }
     let bottom = HEIGHT - 2.0;
-    put!(out, "<text x=\"2\" y=\"11\">{}</text>", labels.1);
-    put!(out, "<text x=\"2\" y=\"{}\">{}</text>", HEIGHT - MARGIN - 2.0, labels.0);
+    put!(out, "<text x=\"2\" y=\"11\">{}</text>", format_float(values.high));
+    put!(out, "<text x=\"2\" y=\"{}\">{}</text>", HEIGHT - MARGIN - 2.0, format_float(values.low));
     put!(out, "<text x=\"2\" y=\"{bottom}\">{}</text>", format_rfc3339(start_ms));
     put!(
         out,
@@ -53,46 +52,14 @@ pub(super) fn push(out: &mut String, series: &[Series], start_ms: i64, end_ms: i
     );
 }
 
-struct Scale {
-    start_ms: i64,
-    end_ms: i64,
-    low: f64,
-    high: f64,
-}
-
-impl Scale {
-    fn x(&self, time_ms: i64) -> f64 {
-        (time_ms - self.start_ms) as f64 / (self.end_ms - self.start_ms) as f64 * WIDTH
-    }
-
-    fn y(&self, value: f64) -> f64 {
-        // Halves, since the distance of two large floats may be infinite.
-        let share = (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0);
-        MARGIN + (1.0 - share) * (HEIGHT - 3.0 * MARGIN)
-    }
-}
-
 /// One path; where points are missing, or not finite, it is broken.
-fn push_line(out: &mut String, scale: &Scale, series: &Series, color: &str) {
+fn push_line(out: &mut String, plot: &Plot, series: &Series, color: &str) {
     let points = &series.points;
     let steps = points.times_ms.windows(2).map(|pair| pair[1] - pair[0]);
     let step_ms = steps.min().unwrap_or(i64::MAX);
+    let finite = points.times_ms.iter().copied().zip(points.values.iter().copied());
+    let finite: Vec<(i64, f64)> = finite.filter(|(_, value)| value.is_finite()).collect();
     put!(out, "<path class=\"line\" stroke=\"{color}\" d=\"");
-    let mut last_ms = None;
-    for (time_ms, value) in points.times_ms.iter().zip(&points.values) {
-        if !value.is_finite() {
-            last_ms = None;
-            continue;
-        }
-        let joined = last_ms.is_some_and(|last_ms: i64| time_ms - last_ms <= step_ms);
-        let (x, y) = (scale.x(*time_ms), scale.y(*value));
-        if joined {
-            put!(out, "L{x:.1} {y:.1}");
-        } else {
-            // A point alone is seen by its round cap.
-            put!(out, "M{x:.1} {y:.1}h.01");
-        }
-        last_ms = Some(*time_ms);
-    }
+    plot.push_line(out, &finite, step_ms);
     put!(out, "\" stroke-linecap=\"round\"/>");
 }

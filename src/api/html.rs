@@ -7,10 +7,10 @@ macro_rules! put {
         write!($out, $($format)*).expect("a String takes everything")
     };
 }
-pub(super) use put;
+pub(crate) use put;
 
 /// A text that is only text in HTML, between tags and in quoted attributes.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {

@@ -1,7 +1,8 @@
 //! The HTTP server: Prometheus' API and ours over the other rooms, the pages, `/metrics`.
 //!
 //! Entry points: [`Server::start`] listens at once, so that health can be asked while the log is
-//! replayed; [`Server::open`] hands it the [`App`], and from then on everything is served.
+//! replayed; [`Server::open`] hands it the [`App`], and from then on everything is served. `Plot`
+//! says where values over time lie in an SVG, for the pages and for `forewarn learn --svg`.
 //!
 //! Invariants: a handler runs on the blocking pool, never on an async worker; a body is never held
 //! beyond its limit; a client that goes away cancels its query; whatever a handler does, also a
@@ -41,7 +42,10 @@ mod process;
 mod chart;
 mod html;
 mod pages;
+mod plot;
 
 pub use app::{App, Command, Control, ReloadState};
+pub(crate) use html::{Escaped, put};
 pub use http_counters::HttpCounters;
+pub(crate) use plot::{Extent, Plot};
 pub use server::{BindError, Server};

@@ -1,77 +1,22 @@
 //! What users rely on in the learners: no page over what is usual, a page over what is not, and
 //! the same answer every time.
 
+mod support;
+
+mod innocent;
+mod properties;
+mod troubles;
+
 mod crossing;
 mod family;
 mod files;
+mod pictures;
 mod profile;
 
-use forewarn::learn::{Baseline, Calendar, Phase, Season, Side, Verdict, default_threshold};
+use forewarn::learn::{Baseline, Calendar, Phase, Season, Side};
 use proptest::prelude::*;
 
-const MINUTE_MS: i64 = 60_000;
-const DAY_MS: i64 = 86_400_000;
-/// A Monday, 00:00 UTC.
-const START_MS: i64 = 1_719_792_000_000;
-
-/// Noise of standard deviation 1, about normal.
-fn noise(rng: &mut fastrand::Rng) -> f64 {
-    (0..12).map(|_| rng.f64()).sum::<f64>() - 6.0
-}
-
-/// A service's day: low at night, high at noon, half of it at the weekend.
-fn busy(time_ms: i64) -> f64 {
-    let day = (time_ms % DAY_MS) as f64 / DAY_MS as f64;
-    let weekday = (time_ms - START_MS).rem_euclid(7 * DAY_MS) / DAY_MS;
-    let weekend = if weekday >= 5 { 0.5 } else { 1.0 };
-    100.0 + 80.0 * weekend * (1.0 - (std::f64::consts::TAU * day).cos())
-}
-
-/// Feeds `days` of a series and returns what was outside the band, after the first `learn_days`.
-struct Run {
-    baseline: Baseline,
-    step_ms: i64,
-    now_ms: i64,
-    outside: Vec<(i64, Verdict)>,
-}
-
-impl Run {
-    fn new(season: Season, step_ms: i64) -> Run {
-        let baseline = Baseline::new(season, Calendar::utc());
-        Run { baseline, step_ms, now_ms: START_MS, outside: Vec::new() }
-    }
-
-    fn feed(&mut self, duration_ms: i64, mut value: impl FnMut(i64) -> f64) -> &mut Run {
-        self.outside.clear();
-        let end_ms = self.now_ms + duration_ms;
-        while self.now_ms < end_ms {
-            let (now_ms, threshold) = (self.now_ms, default_threshold(self.step_ms));
-            let x = value(now_ms);
-            let verdict = self.baseline.observe(now_ms, x, threshold);
-            if let Some(verdict) = verdict {
-                assert!(verdict.lower <= verdict.expected && verdict.expected <= verdict.upper);
-                let outside = x < verdict.lower || x > verdict.upper;
-                assert_eq!(outside, verdict.score >= 1.0, "{x} {verdict:?}");
-                if outside {
-                    self.outside.push((now_ms, verdict));
-                }
-            }
-            self.now_ms += self.step_ms;
-        }
-        self
-    }
-
-    /// Returns how many stretches of outside samples there were, an hour's silence between them.
-    fn pages(&self) -> usize {
-        let mut last_ms = i64::MIN / 2;
-        let mut count = 0;
-        for (time_ms, _) in &self.outside {
-            count += usize::from(time_ms - last_ms > 60 * MINUTE_MS);
-            last_ms = *time_ms;
-        }
-        count
-    }
-}
+use self::support::{DAY_MS, MINUTE_MS, Run, START_MS, busy, noise};
 
 #[test]
 fn nothing_is_said_while_cold() {
@@ -94,16 +39,14 @@ fn a_usual_week_is_silent_and_incidents_are_found() {
             let mut rng = fastrand::Rng::with_seed(seed);
             let mut run = Run::new(season, step_ms);
             let mut usual = |at| busy(at) + 4.0 * noise(&mut rng);
-            run.feed(14 * DAY_MS, &mut usual);
+            run.learn(14 * DAY_MS, &mut usual);
             run.feed(14 * DAY_MS, &mut usual);
             assert!(run.pages() <= 2, "step {step_ms} seed {seed}: {} pages", run.pages());
             assert_eq!(run.baseline.phase(), Phase::Week);
 
             let usual_run = run;
             let found = |what: &str, side: Side, hours: i64, change: &dyn Fn(f64, i64) -> f64| {
-                let mut run =
-                    Run { baseline: usual_run.baseline.clone(), ..Run::new(season, step_ms) };
-                run.now_ms = usual_run.now_ms;
+                let mut run = usual_run.clone();
                 let mut rng = fastrand::Rng::with_seed(seed + 99);
                 let start_ms = run.now_ms;
                 // Ten o'clock on a Monday.

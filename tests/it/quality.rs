@@ -108,6 +108,9 @@ fn nab_gives_nothing_for_silence_and_a_hundred_for_the_first_row() {
         ("reward_low_FN_rate.score_at_fixed", Some(100.0 - 11.0 / 3.0)),
     ];
     check(&score(&careless), &costs);
+    // A window may go on after the last row.
+    let open = minutes(1000, &[(950, 1049)], &[(950, 950)]);
+    check(&score(&open), &[("standard.score_at_fixed", Some(100.0))]);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Figures, Judged, Labelled};
+use super::{Figures, Judged, Labelled, rows_within};
 
 struct Profile {
     names: [&'static str; 3],
@@ -134,8 +134,8 @@ impl Corpus {
 
 /// Returns the rows of each window.
 fn windows_of(labelled: &Labelled) -> Vec<Range<usize>> {
-    let row_at = |time: f64| labelled.times.partition_point(|other| *other < time);
-    labelled.incidents.iter().map(|(first, last)| row_at(*first)..row_at(*last) + 1).collect()
+    let incidents = labelled.incidents.iter();
+    incidents.map(|(first, last)| rows_within(&labelled.times, *first, *last)).collect()
 }
 
 /// Returns what each row earns, and the window that it is in.

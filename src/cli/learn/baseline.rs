@@ -2,15 +2,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::super::Outcome;
+use super::picture::{self, Look, Picture, TOP};
 use super::table::{self, TableError, bad_table, cannot};
+use super::ticks::Times;
+use crate::api::Extent;
 use crate::learn::{Baseline, Calendar, Season, default_threshold};
-use crate::series::{format_float, parse_duration};
+use crate::series::{TimeRange, format_float, parse_duration};
 
 /// An alert that is on ends below this score.
 const OFF_BELOW: f64 = 0.7;
 
 /// The step of a series is the middle of so many intervals, in which there is no verdict yet.
 const STEP_INTERVALS: usize = 59;
+
+/// A band is drawn this far beyond the signal, as a share of the signal's own extent.
+const BAND_ROOM: f64 = 0.25;
 
 /// A score as rare as this one is no news for so many rows.
 const NEWS_FADES_OVER: f64 = 300.0;
@@ -29,20 +35,38 @@ pub(super) struct Args {
     /// Look only at each multiple of this that has a new sample.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     every: Option<i64>,
+    /// Also draw each table, as an SVG at the same path below this directory: the signal, the band,
+    /// what was expected, and when the alert was on.
+    #[arg(long, value_name = "DIRECTORY")]
+    svg: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
     for (path, relative) in table::tables_below(&args.path)? {
-        let mut name = relative.into_os_string();
+        let mut name = relative.clone().into_os_string();
         if !name.to_string_lossy().ends_with(".gz") {
             name.push(".gz");
         }
-        judge_file(&path, &args.out.join(name), args.every)?;
+        let mut rows: Vec<Row> = Vec::new();
+        judge_file(&path, &args.out.join(name), args.every, |row| {
+            let is_later = rows.last().is_none_or(|last| row.time_ms > last.time_ms);
+            if args.svg.is_some() && is_later {
+                rows.push(row);
+            }
+        })?;
+        if let Some(dir) = &args.svg {
+            draw(&relative.to_string_lossy(), &rows).save(&dir.join(drawn_as(&relative)))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn judge_file(from: &Path, to: &Path, every_ms: Option<i64>) -> Result<(), TableError> {
+fn judge_file(
+    from: &Path,
+    to: &Path,
+    every_ms: Option<i64>,
+    mut on_row: impl FnMut(Row),
+) -> Result<(), TableError> {
     let mut rows = csv::Reader::from_reader(table::open(from)?);
     let header = rows.headers().map_err(bad_table(from))?;
     let column = |name: &'static str| {
@@ -68,8 +92,67 @@ fn judge_file(from: &Path, to: &Path, every_ms: Option<i64>) -> Result<(), Table
         let [expected, lower, upper] = &band;
         let score = format!("{:.6}", said.score);
         write([time_text, expected, lower, upper, &score, if said.alert { "1" } else { "0" }])?;
+        on_row(Row { time_ms, value, said });
     }
     out.flush().map_err(cannot("write", to))
+}
+
+/// Returns the path of a table's picture.
+fn drawn_as(table: &Path) -> PathBuf {
+    let is_compressed = table.extension().is_some_and(|end| end == "gz");
+    let plain = if is_compressed { table.with_extension("") } else { table.to_owned() };
+    plain.with_extension("svg")
+}
+
+/// A row and what is said of it.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    time_ms: i64,
+    value: f64,
+    said: Said,
+}
+
+/// Draws rows in order of time.
+fn draw(title: &str, rows: &[Row]) -> Picture {
+    let legend = [
+        (Look::Line, "signal", "signal"),
+        (Look::Line, "expected", "expected"),
+        (Look::Area, "band", "usual"),
+        (Look::Area, "firing", "alert"),
+    ];
+    let samples = rows.iter().map(|row| (row.time_ms, row.value));
+    let samples: Vec<(i64, f64)> = samples.filter(|(_, value)| value.is_finite()).collect();
+    let bands = rows.iter().filter_map(|row| Some((row.time_ms, row.said.band?)));
+    let expected: Vec<_> =
+        bands.clone().map(|(time_ms, [expected, ..])| (time_ms, expected)).collect();
+    let band: Vec<_> =
+        bands.map(|(time_ms, [_, lower, upper])| (time_ms, [lower, upper])).collect();
+    let ends_ms = rows.first().zip(rows.last()).map_or((0, 0), |(a, b)| (a.time_ms, b.time_ms));
+    let times = TimeRange::new(ends_ms.0, ends_ms.1);
+
+    let bottom = TOP + 320.0;
+    let mut picture = Picture::new(title, &legend, bottom);
+    let values = extent(&samples, &expected, &band);
+    let plot = picture.plot((TOP, bottom), times, values, Times::Utc);
+    let alert = rows.iter().map(|row| (row.time_ms, row.said.alert));
+    picture.firings(&plot, &picture::firings(&plot, alert));
+    let join_ms = picture::join_ms(samples.iter().map(|(time_ms, _)| *time_ms));
+    picture.band("band", &plot, &band, join_ms);
+    picture.line("signal", &plot, &samples, join_ms);
+    picture.line("expected", &plot, &expected, join_ms);
+    picture
+}
+
+/// The signal and what was expected of it; of a band far wider than these not all.
+fn extent(samples: &[(i64, f64)], expected: &[(i64, f64)], band: &[(i64, [f64; 2])]) -> Extent {
+    let seen = Extent::of(samples.iter().chain(expected).map(|(_, value)| *value));
+    let seen = seen.map_or(Extent { low: 0.0, high: 1.0 }, Extent::widened);
+    let Some(band) = Extent::of(band.iter().flat_map(|(_, band)| *band)) else { return seen };
+    let room = (seen.high - seen.low) * BAND_ROOM;
+    Extent {
+        low: band.low.max(seen.low - room).min(seen.low),
+        high: band.high.min(seen.high + room).max(seen.high),
+    }
 }
 
 /// What is said of a row.

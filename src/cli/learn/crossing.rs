@@ -6,10 +6,13 @@ use std::process::ExitCode;
 use serde::Deserialize;
 
 use super::super::Outcome;
+use super::picture::{self, FileNames, Look, Picture, TOP};
 use super::table::{self, TableError, bad_table, cannot};
+use super::ticks::Times;
+use crate::api::Extent;
 use crate::learn::{Crossing, Direction, Outlook};
 use crate::rules::Memory;
-use crate::series::parse_duration;
+use crate::series::{TimeRange, format_rfc3339, parse_duration};
 
 /// Reads series, one in a line (`name,start,step,value value …`; seconds, `-` where there is no
 /// sample), and their limits, and writes `series,ts,firing,p` for each evaluation.
@@ -33,6 +36,11 @@ pub(super) struct Args {
     /// The file to write.
     #[arg(long, value_name = "CSV")]
     out: PathBuf,
+    /// Also draw each series, as an SVG named after it in this directory: the signal, its limit,
+    /// when the alert was on, and below it p. Where the alert begins, a fan leads to when the limit
+    /// was then said to be reached (10, 50 and 90 %).
+    #[arg(long, value_name = "DIRECTORY")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +67,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut out = table::create(&args.out)?;
     let mut write = |fields: [&str; 4]| out.write_record(fields).map_err(bad_table(&args.out));
     write(["series", "ts", "firing", "p"])?;
+    let mut names = FileNames::default();
     let lines = BufReader::new(table::open(&args.path)?).lines();
     for (number, line) in lines.enumerate() {
         let wrong = |what: String| wrong_line(&args.path, number + 1, what);
@@ -68,10 +77,15 @@ pub(super) fn run(args: &Args) -> Outcome {
         let limit = *limits.series.get(series.name).ok_or_else(|| {
             wrong(format!("{} has no limit for {:?}", args.limits.display(), series.name))
         })?;
-        for said in follow(&series, limit, args) {
-            let p = said.p.map_or(String::new(), |p| format!("{p:.6}"));
+        let all_said = follow(&series, limit, args);
+        for said in &all_said {
+            let p = said.p().map_or(String::new(), |p| format!("{p:.6}"));
             let ts = (said.time_ms / 1000).to_string();
             write([series.name, &ts, if said.firing { "1" } else { "0" }, &p])?;
+        }
+        if let Some(dir) = &args.svg {
+            let name = names.name(series.name);
+            draw(&series, limit.threshold, &all_said, args.at).save(&dir.join(name))?;
         }
     }
     out.flush().map_err(cannot("write", &args.out))?;
@@ -90,6 +104,10 @@ struct Series<'a> {
 }
 
 impl Series<'_> {
+    fn at_ms(&self, at: usize) -> i64 {
+        self.start_ms.saturating_add(self.step_ms.saturating_mul(at as i64))
+    }
+
     fn read(line: &str) -> Option<Series<'_>> {
         let mut fields = line.trim_end().splitn(4, ',');
         let name = fields.next()?;
@@ -101,11 +119,30 @@ impl Series<'_> {
     }
 }
 
+/// What is said at an evaluation.
 struct Said {
     time_ms: i64,
+    value: f64,
+    outlook: Outlook,
     firing: bool,
-    /// None where nobody can tell.
-    p: Option<f64>,
+}
+
+impl Said {
+    /// Returns when 10, 50 and 90 % of the futures have reached a limit that is ahead.
+    fn reached_ms(&self) -> Option<[Option<i64>; 3]> {
+        let Outlook::Ahead(ahead) = &self.outlook else { return None };
+        let at_ms = |eta_s: f64| self.time_ms.saturating_add((eta_s * 1000.0) as i64);
+        Some([ahead.eta_p10_s, ahead.eta_p50_s, ahead.eta_p90_s].map(|eta_s| eta_s.map(at_ms)))
+    }
+
+    /// Returns the probability; none where nobody can tell.
+    fn p(&self) -> Option<f64> {
+        match &self.outlook {
+            Outlook::Unknown => None,
+            Outlook::Across => Some(1.0),
+            Outlook::Ahead(ahead) => Some(ahead.p),
+        }
+    }
 }
 
 /// Learns each sample, and evaluates at each multiple of `every` that has one since the one before.
@@ -117,8 +154,7 @@ fn follow(series: &Series<'_>, limit: Limit, args: &Args) -> Vec<Said> {
     let every_ms = args.every.max(1);
     let mut crossing = Crossing::new(direction, series.step_ms.min(every_ms), args.horizon);
     let mut alert = Memory::new();
-    let at_ms =
-        |at: usize| series.start_ms.saturating_add(series.step_ms.saturating_mul(at as i64));
+    let at_ms = |at| series.at_ms(at);
     let seen_at = |at: usize| -(-at_ms(at)).div_euclid(every_ms);
     let (mut said, mut newest) = (Vec::new(), None);
     for (at, value) in series.values.iter().enumerate() {
@@ -130,14 +166,60 @@ fn follow(series: &Series<'_>, limit: Limit, args: &Args) -> Vec<Said> {
         let Some(value) = newest.take_if(|_| has_come) else { continue };
         let outlook = crossing.outlook(time_ms, value, limit.threshold);
         alert.foreseen(&outlook, args.at, true);
-        let p = match outlook {
-            Outlook::Unknown => None,
-            Outlook::Across => Some(1.0),
-            Outlook::Ahead(ahead) => Some(ahead.p),
-        };
-        said.push(Said { time_ms, firing: alert.is_on(), p });
+        said.push(Said { time_ms, value, outlook, firing: alert.is_on() });
     }
     said
+}
+
+/// Draws a series and what was said of it; `begins_at` is the alert's probability.
+fn draw(series: &Series<'_>, limit: f64, all_said: &[Said], begins_at: f64) -> Picture {
+    let legend = [
+        (Look::Line, "signal", "signal"),
+        (Look::Line, "limit", "limit; below, where the alert begins"),
+        (Look::Area, "firing", "alert"),
+        (Look::Area, "fan", "when it was said to be reached (10, 50, 90 %)"),
+        (Look::Line, "middle", "p"),
+    ];
+    let samples = series.values.iter().enumerate().map(|(at, value)| (series.at_ms(at), *value));
+    let samples: Vec<(i64, f64)> = samples.filter(|(_, value)| value.is_finite()).collect();
+    let p: Vec<(i64, f64)> = all_said.iter().filter_map(|s| Some((s.time_ms, s.p()?))).collect();
+    let begun = begun(all_said);
+    let reached_ms = begun.iter().filter_map(|said| said.reached_ms()).flatten().flatten();
+    let end_ms = reached_ms.chain([series.at_ms(series.values.len())]).max();
+    let times = TimeRange::new(series.start_ms, end_ms.unwrap_or(series.start_ms));
+    let values = Extent::of(samples.iter().map(|(_, value)| *value).chain([limit]));
+
+    let (split, bottom) = (TOP + 270.0, TOP + 400.0);
+    let mut picture = Picture::new(series.name, &legend, bottom);
+    let values = values.unwrap_or(Extent { low: 0.0, high: 1.0 });
+    let plot = picture.plot((TOP, split), times, values, Times::Utc);
+    let strip =
+        picture.plot((split + 40.0, bottom), times, Extent { low: 0.0, high: 1.0 }, Times::Utc);
+    let firings = picture::firings(&plot, all_said.iter().map(|said| (said.time_ms, said.firing)));
+    picture.firings(&plot, &firings);
+    picture.firings(&strip, &firings);
+    picture.level("limit", &plot, limit);
+    picture.level("limit", &strip, begins_at);
+    let join_ms = picture::join_ms(samples.iter().map(|(time_ms, _)| *time_ms));
+    picture.line("signal", &plot, &samples, join_ms);
+    picture.line("middle", &strip, &p, picture::join_ms(p.iter().map(|(time_ms, _)| *time_ms)));
+    let is_seen = |said: &&Said| firings.iter().any(|f| f.times.start_ms == said.time_ms);
+    for said in begun.into_iter().filter(is_seen) {
+        let Some((reached_ms, p)) = said.reached_ms().zip(said.p()) else { continue };
+        let [early, middle, late] =
+            reached_ms.map(|at_ms| at_ms.map_or("later".to_owned(), format_rfc3339));
+        let title = format!("p {p:.2}; 10 % by {early}, 50 % by {middle}, 90 % by {late}");
+        picture.fan(&plot, (said.time_ms, said.value), limit, reached_ms, &title);
+    }
+    picture
+}
+
+/// Returns the evaluations at which the alert began.
+fn begun(all_said: &[Said]) -> Vec<&Said> {
+    let mut was_firing = false;
+    let begins =
+        move |said: &&Said| !std::mem::replace(&mut was_firing, said.firing) && said.firing;
+    all_said.iter().filter(begins).collect()
 }
 
 #[cfg(test)]

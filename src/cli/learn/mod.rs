@@ -1,10 +1,14 @@
 //! `forewarn learn`: what the shipped learners say of series in files, row by row, in order and
-//! without looking ahead. For trying them on an export of one's own, and for scoring them.
+//! without looking ahead. For trying them on an export of one's own, with pictures, and for
+//! scoring them.
 
 mod baseline;
 mod crossing;
 mod profile;
+
+mod picture;
 mod table;
+mod ticks;
 
 use super::Outcome;
 

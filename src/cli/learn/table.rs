@@ -41,12 +41,16 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, TableError> {
     Ok(if is_compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }
 
-/// Creates a file with the directories above it; what ends in `.gz` is compressed on the way.
-pub(super) fn create(path: &Path) -> Result<csv::Writer<Box<dyn Write>>, TableError> {
+/// Creates a file with the directories above it.
+pub(super) fn create_file(path: &Path) -> Result<File, TableError> {
     let above = path.parent().unwrap_or(Path::new(""));
     let file = std::fs::create_dir_all(above).and_then(|()| File::create(path));
-    let file = file.map_err(cannot("create", path))?;
-    let file = BufWriter::new(file);
+    file.map_err(cannot("create", path))
+}
+
+/// Creates a table with the directories above it; what ends in `.gz` is compressed on the way.
+pub(super) fn create(path: &Path) -> Result<csv::Writer<Box<dyn Write>>, TableError> {
+    let file = BufWriter::new(create_file(path)?);
     let is_compressed = path.extension().is_some_and(|end| end == "gz");
     let out: Box<dyn Write> = if is_compressed {
         Box::new(GzEncoder::new(file, Compression::fast()))

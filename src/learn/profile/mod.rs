@@ -72,8 +72,8 @@ impl Profile {
     /// Learns the mean of the period that `time_ms` falls in.
     ///
     /// What is no number, and what is not of a newer period, changes nothing. A gap of up to a
-    /// quarter of a day is bridged by a line, a longer one by the week before, or the day; one as long as half of
-    /// what is kept begins the series anew.
+    /// quarter of a day is bridged by a line, a longer one by the week before, or the day; one as
+    /// long as half of what is kept begins the series anew.
     pub fn learn(&mut self, time_ms: i64, value: f64) {
         let period = time_ms.div_euclid(self.period_ms);
         if !value.is_finite() || self.count > 0 && period <= self.newest {

@@ -3,13 +3,13 @@
 use forewarn::learn::{Ahead, Crossing, Direction, Outlook};
 use proptest::prelude::*;
 
-use super::noise;
+use super::support::{self, noise};
 
 const S: i64 = 1_000;
 const MIN: i64 = 60 * S;
 const HOUR: i64 = 60 * MIN;
 const DAY: i64 = 24 * HOUR;
-const START_MS: i64 = super::START_MS;
+const START_MS: i64 = support::START_MS;
 
 /// As rules do: on when two of three are at least `p`; returns how often that begins, and when
 /// first.

@@ -4,17 +4,17 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn forewarn(arguments: &[&str], dir: &Path) -> Output {
+pub(super) fn forewarn(arguments: &[&str], dir: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forewarn"));
     command.arg("learn").args(arguments).current_dir(dir).output().unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "input, in a directory that goes away")]
-fn write(path: impl AsRef<Path>, text: impl AsRef<str>) -> std::io::Result<()> {
+pub(super) fn write(path: impl AsRef<Path>, text: impl AsRef<str>) -> std::io::Result<()> {
     std::fs::write(path, text.as_ref())
 }
 
-fn unpacked(path: &Path) -> String {
+pub(super) fn unpacked(path: &Path) -> String {
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();

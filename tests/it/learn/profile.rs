@@ -3,7 +3,7 @@
 use forewarn::learn::{Foreseen, Profile};
 use proptest::prelude::*;
 
-use super::{START_MS, busy, noise};
+use super::support::{START_MS, busy, noise};
 
 const MIN_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MIN_MS;

@@ -1,0 +1,176 @@
+//! What always holds of a baseline, whatever its inside.
+
+use forewarn::learn::{Baseline, Calendar, Season, default_threshold};
+
+use super::support::{DAY_MS, HOUR_MS, MINUTE_MS, Run, START_MS, busy, noise};
+
+const STEP_MS: i64 = 5 * MINUTE_MS;
+
+fn fresh() -> Baseline {
+    Baseline::new(Season::HourOfWeek, Calendar::utc())
+}
+
+/// A service with noise, a gap, a shift, a spike and rows that are no number.
+fn eventful(count: i64) -> Vec<(i64, f64)> {
+    let mut rng = fastrand::Rng::with_seed(31);
+    let mut sample = |k: i64| {
+        let at_ms = START_MS + k * STEP_MS + if k > 2_000 { 40 * HOUR_MS } else { 0 };
+        let x = busy(at_ms) * (1.0 + 0.05 * noise(&mut rng));
+        let x = match k {
+            1_500 => 9.0 * x,
+            1_700..2_000 => 1.5 * x,
+            k if k % 311 == 0 => f64::NAN,
+            _ => x,
+        };
+        (at_ms, x)
+    };
+    (0..count).map(&mut sample).collect()
+}
+
+#[test]
+fn a_verdict_is_given_before_the_value_is_learned() {
+    let (samples, threshold) = (eventful(3_000), default_threshold(STEP_MS));
+    let mut baseline = fresh();
+    for (k, (at_ms, x)) in samples.into_iter().enumerate() {
+        // What is asked about in between, and how, changes nothing.
+        let before = baseline.clone();
+        let asked = [1.0, 4.0].map(|threshold| before.judge(at_ms, -5.0 * x, threshold));
+        let expected = before.judge(at_ms, x, threshold);
+        if k % 500 == 0 {
+            assert_eq!(before.serialize(), baseline.serialize());
+        }
+        assert_eq!(baseline.observe(at_ms, x, threshold), expected);
+        if let ([Some(asked), _], Some(expected)) = (asked, expected) {
+            assert_eq!(asked.expected, expected.expected, "the value is not known yet");
+        }
+    }
+}
+
+#[test]
+fn a_replay_says_what_was_said_live_with_all_its_restarts() {
+    let (samples, threshold) = (eventful(4_000), default_threshold(STEP_MS));
+    let (mut live, mut replayed) = (fresh(), fresh());
+    for (k, (at_ms, x)) in samples.iter().enumerate() {
+        if k % 193 == 0 {
+            let state = live.serialize();
+            live = Baseline::restore(Season::HourOfWeek, Calendar::utc(), &state).unwrap();
+        }
+        let said = live.observe(*at_ms, *x, threshold);
+        assert_eq!(said, replayed.observe(*at_ms, *x, threshold), "{k}");
+    }
+    assert_eq!(live.serialize(), replayed.serialize());
+}
+
+#[test]
+fn a_unit_that_is_no_power_of_two_changes_no_decision() {
+    for factor in [1_000.0, 1e-3, 3.7, 1e-12, 1e290, 1e-290] {
+        let mut rng = fastrand::Rng::with_seed(9);
+        let (mut plain, mut scaled, mut outside) = (fresh(), fresh(), 0);
+        for k in 0..4_000 {
+            let at_ms = START_MS + k * STEP_MS;
+            let x = busy(at_ms) * (1.0 + 0.1 * noise(&mut rng));
+            let x = if k % 700 == 699 { 2.0 * x } else { x };
+            let (a, b) = (plain.observe(at_ms, x, 2.0), scaled.observe(at_ms, factor * x, 2.0));
+            let (Some(a), Some(b)) = (a, b) else {
+                assert!(k < 60 && a.is_none() && b.is_none());
+                continue;
+            };
+            assert!((a.score - b.score).abs() < 1e-9, "{factor} {k}: {a:?} {b:?}");
+            outside += usize::from(a.score >= 1.0);
+        }
+        assert!(outside >= 3, "{outside}");
+    }
+}
+
+#[test]
+fn zeros_are_silent_and_what_comes_after_them_is_not() {
+    for step_ms in [MINUTE_MS, HOUR_MS] {
+        let mut run = Run::new(Season::HourOfWeek, step_ms);
+        run.learn(20 * DAY_MS, |_| 0.0);
+        assert_eq!(run.feed(2 * DAY_MS, |_| 0.0).outside, []);
+        for x in [1.0, 1e-300, -5.0, 1e300] {
+            let said = run.baseline.judge(run.now_ms, x, default_threshold(step_ms)).unwrap();
+            assert!(said.score > 1.0, "{x} {said:?}");
+        }
+    }
+}
+
+#[test]
+fn scrapes_that_come_late_or_not_at_all_page_nobody() {
+    for (jitter, loss) in [(0.6, 0.1), (0.0, 0.5)] {
+        let mut rng = fastrand::Rng::with_seed(12);
+        let mut run = Run::new(Season::HourOfWeek, STEP_MS);
+        for k in 0..35 * DAY_MS / STEP_MS {
+            if rng.f64() < loss {
+                continue;
+            }
+            run.now_ms = START_MS + k * STEP_MS + (rng.f64() * jitter * STEP_MS as f64) as i64;
+            let x = busy(run.now_ms) + 4.0 * noise(&mut rng);
+            if k < 21 * DAY_MS / STEP_MS {
+                run.baseline.learn(run.now_ms, x);
+            } else {
+                run.observe(x);
+            }
+        }
+        assert!(run.pages() <= 2, "{} pages in two weeks", run.pages());
+        // And trouble is found as before.
+        run.feed(HOUR_MS, |at| 1.5 * busy(at));
+        assert!(!run.outside.is_empty());
+    }
+}
+
+#[test]
+fn the_smallest_step_is_no_page_once_it_was_seen_ten_times() {
+    for (level, step) in [(7.0, 1.0), (7.0, -1.0), (100.0, 1.0), (0.25, 0.01)] {
+        for (length, every) in [(1, 97), (5, 97), (30, 400)] {
+            let mut run = Run::new(Season::HourOfWeek, MINUTE_MS);
+            let mut k = 0;
+            let mut value = |_| {
+                k += 1;
+                if k > 500 && k % every < length { level + step } else { level }
+            };
+            run.learn((500 + 10 * every) * MINUTE_MS, &mut value);
+            run.feed(5 * every * MINUTE_MS, &mut value);
+            assert_eq!(run.outside, [], "{level} by {step} for {length}");
+        }
+    }
+}
+
+#[test]
+fn a_level_that_lasts_half_a_day_is_accepted_at_any_step() {
+    for step_ms in [MINUTE_MS, 15 * MINUTE_MS, HOUR_MS] {
+        for by in [40.0, -40.0, 100.0] {
+            let mut rng = fastrand::Rng::with_seed(3);
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
+            run.learn(14 * DAY_MS, |_| 100.0 + 2.0 * noise(&mut rng));
+            let mut level = |_| 100.0 + by + 2.0 * noise(&mut rng);
+            run.feed(HOUR_MS, &mut level);
+            assert!(!run.outside.is_empty(), "{by} at {step_ms}");
+            let judge = |run: &Run| {
+                run.baseline.judge(run.now_ms, 100.0 + by, default_threshold(step_ms)).unwrap()
+            };
+            run.learn(10 * HOUR_MS, &mut level);
+            assert!(!judge(&run).relearned, "{by} at {step_ms}");
+            run.learn(3 * HOUR_MS, &mut level);
+            let said = judge(&run);
+            assert!(said.relearned && said.shift.is_none(), "{by} at {step_ms}: {said:?}");
+            assert!(said.score < 1.0, "{by} at {step_ms}: {said:?}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_interval_pages_hardly_anybody_and_hides_nothing() {
+    for (before_ms, after_ms) in
+        [(MINUTE_MS, 5 * MINUTE_MS), (5 * MINUTE_MS, HOUR_MS), (5 * MINUTE_MS, MINUTE_MS)]
+    {
+        let mut rng = fastrand::Rng::with_seed(4);
+        let mut run = Run::new(Season::HourOfWeek, before_ms);
+        run.learn(15 * DAY_MS, |at| busy(at) + 4.0 * noise(&mut rng));
+        run.step_ms = after_ms;
+        let usual = run.feed(3 * DAY_MS, |at| busy(at) + 4.0 * noise(&mut rng));
+        assert!(usual.pages() <= 2, "{before_ms} to {after_ms}: {}", usual.pages());
+        run.feed(2 * HOUR_MS, |at| 1.5 * busy(at));
+        assert!(!run.outside.is_empty(), "{before_ms} to {after_ms}");
+    }
+}
