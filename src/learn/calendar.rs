@@ -37,11 +37,16 @@ impl Calendar {
     /// Returns the time since Monday 00:00 on the wall, ms, 0 to a week. With daylight saving the
     /// skipped hour never comes and the doubled one comes twice.
     pub fn week_ms(&self, time_ms: i64) -> i64 {
-        let offset_ms = self.zone.as_ref().map_or(0, |zone| {
+        let wall_ms = time_ms.rem_euclid(WEEK_MS) + self.offset_ms(time_ms);
+        wall_ms.saturating_add(MONDAY_SHIFT_MS).rem_euclid(WEEK_MS)
+    }
+
+    /// Returns how far the clock on the wall is ahead of UTC, ms.
+    pub(super) fn offset_ms(&self, time_ms: i64) -> i64 {
+        self.zone.as_ref().map_or(0, |zone| {
             Timestamp::from_millisecond(time_ms)
                 .map_or(0, |at| i64::from(zone.to_offset(at).seconds()) * 1000)
-        });
-        time_ms.rem_euclid(WEEK_MS).saturating_add(offset_ms + MONDAY_SHIFT_MS).rem_euclid(WEEK_MS)
+        })
     }
 }
 

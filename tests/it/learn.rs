@@ -3,6 +3,8 @@
 
 mod crossing;
 mod files;
+mod habit;
+mod peers;
 mod profile;
 
 use forewarn::learn::{Baseline, Calendar, Phase, Season, Side, Verdict, default_threshold};
