@@ -1,27 +1,17 @@
-//! How far each of several equals stands from the others: [`Peers`].
+//! How far each of several equals stands from their middle: [`Peers`].
 
 use super::{Side, Verdict};
 
 /// What a departure is at least, as a share of what is expected.
 const DEPARTURE_MIN: f64 = 0.01;
 
-/// One member of a cohort at an instant.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Departure<I> {
-    /// Which member.
-    pub member: I,
-    /// The median of the others, in the signal's unit.
-    pub median: f64,
-    /// How far the member stands above it, in the signal's unit. A baseline of that member learns
-    /// from these what its own usual offset is.
-    pub by: f64,
-}
-
 /// Compares the members of a cohort with one another.
 ///
-/// departure = x - median of the *other* members: so what is expected of a member does not depend
-/// on its own value, its band stands still while it moves, and one far-off member among five
-/// counts in full. A member that is no number, or beyond 1e300, is none.
+/// departure = x - median, the member itself included. Without it, of five members the median
+/// would be the mean of the middle two of four: one that is always far off and one that becomes so
+/// would move it for all. With it two of five may be anywhere; what it costs is that a member which
+/// crosses the middle moves the median to its neighbour. A member that is no number, or beyond
+/// 1e300, is none.
 ///
 /// Cost: a sort of the members, then nothing per member. No state; the memory for sorting is
 /// used again. See benches/learn.rs.
@@ -38,37 +28,33 @@ impl Peers {
         Peers { at_least: at_least.max(3), sorted: Vec::new() }
     }
 
-    /// Writes the departure of each member to `into`, which is emptied before, in their order.
-    pub fn departures<I: Copy>(&mut self, members: &[(I, f64)], into: &mut Vec<Departure<I>>) {
+    /// Writes how far each member stands above the median to `into`, which is emptied before, in
+    /// their order, and returns the median; both in the signal's unit. Nothing where there are too
+    /// few members. A baseline of each member learns from its departures what its own usual offset
+    /// is.
+    pub fn departures<I: Copy>(
+        &mut self,
+        members: &[(I, f64)],
+        into: &mut Vec<(I, f64)>,
+    ) -> Option<f64> {
         into.clear();
         self.sorted.clear();
         self.sorted.extend(members.iter().map(|(_, x)| *x).filter(|x| is_member(*x)));
         let count = self.sorted.len();
         if count < self.at_least {
-            return;
+            return None;
         }
         self.sorted.sort_unstable_by(f64::total_cmp);
-        // The middle of the sorted ones, and its neighbours.
-        let [below, low, high, above] =
-            [count / 2 - 1, (count - 1) / 2, count / 2, count.div_ceil(2)]
-                .map(|rank| self.sorted[rank.min(count - 1)]);
-        for (member, x) in members.iter().filter(|(_, x)| is_member(*x)) {
-            let median = match count % 2 {
-                // Of the others there are an odd number: the one of the two that it is not among.
-                0 if *x <= low => high,
-                0 => low,
-                _ if *x < low => f64::midpoint(low, above),
-                _ if *x > low => f64::midpoint(below, low),
-                _ => f64::midpoint(below, above),
-            };
-            into.push(Departure { member: *member, median, by: x - median });
-        }
+        let median = f64::midpoint(self.sorted[(count - 1) / 2], self.sorted[count / 2]);
+        let members = members.iter().filter(|(_, x)| is_member(*x));
+        into.extend(members.map(|(member, x)| (*member, x - median)));
+        Some(median)
     }
 }
 
 /// Turns what a member's baseline says of its departure into a verdict on its value.
 ///
-/// expected, lower and upper = the median of the others + the baseline's. The band reaches at
+/// expected, lower and upper = the median + the baseline's. The band reaches at
 /// least 1 % of what is expected to either side: equals are often equal to many digits, and
 /// nobody is to be woken by the last of them.
 pub fn of_member(median: f64, value: f64, verdict: &Verdict) -> Verdict {
@@ -99,51 +85,37 @@ mod tests {
     use super::super::Phase;
     use super::*;
 
-    fn departures(at_least: usize, values: &[f64]) -> Vec<(f64, f64)> {
+    fn departures(at_least: usize, values: &[f64]) -> Option<(f64, Vec<f64>)> {
         let members: Vec<(usize, f64)> = values.iter().copied().enumerate().collect();
-        let mut found = Vec::new();
-        Peers::new(at_least).departures(&members, &mut found);
-        found.iter().map(|departure| (departure.median, departure.by)).collect()
-    }
-
-    /// The median of all but one, the slow way.
-    fn of_others(values: &[f64], without: usize) -> f64 {
-        let mut others: Vec<f64> = values.to_vec();
-        others.remove(without);
-        others.sort_unstable_by(f64::total_cmp);
-        let middle = others.len() / 2;
-        match others.len() % 2 {
-            0 => f64::midpoint(others[middle - 1], others[middle]),
-            _ => others[middle],
-        }
+        let mut found = vec![(9, 9.0)];
+        let median = Peers::new(at_least).departures(&members, &mut found);
+        let by: Vec<f64> = found.iter().map(|(_, by)| *by).collect();
+        assert_eq!(median.is_none(), by.is_empty());
+        median.map(|median| (median, by))
     }
 
     #[test]
-    fn each_is_compared_with_the_others() {
-        let mut rng = fastrand::Rng::with_seed(1);
-        for count in 3..40 {
-            let values: Vec<f64> = (0..count).map(|_| f64::from(rng.u8(..12))).collect();
-            for (index, (median, by)) in departures(3, &values).into_iter().enumerate() {
-                assert_eq!(median, of_others(&values, index), "{index} of {values:?}");
-                assert_eq!(by, values[index] - median);
-            }
-        }
-        // Among five, the far one counts in full, and does not move the others.
-        assert_eq!(departures(5, &[1.0, 2.0, 3.0, 4.0, 100.0])[4], (2.5, 97.5));
-        // Two halves that disagree: each member is odd to the others, by the same on either side.
-        let by: Vec<f64> = departures(4, &[1.0, 1.0, 9.0, 9.0]).iter().map(|d| d.1).collect();
-        assert_eq!(by, [-8.0, -8.0, 8.0, 8.0]);
+    fn each_is_compared_with_the_middle() {
+        assert_eq!(
+            departures(5, &[4.0, 100.0, 2.0, 3.0, 1.0]),
+            Some((3.0, vec![1.0, 97.0, -1.0, 0.0, -2.0]))
+        );
+        // Two of five may be anywhere.
+        assert_eq!(departures(5, &[1.0, 1.0, 1.0, 50.0, 99.0]).unwrap().0, 1.0);
+        // Two halves that disagree: each is as far from the middle.
+        let halves = departures(4, &[1.0, 9.0, 1.0, 9.0]);
+        assert_eq!(halves, Some((5.0, vec![-4.0, 4.0, -4.0, 4.0])));
     }
 
     #[test]
     fn what_is_no_number_is_no_member() {
         let values = [1.0, f64::NAN, 2.0, f64::INFINITY, 3.0, f64::NEG_INFINITY, 2e300];
-        assert_eq!(departures(3, &values).len(), 3);
-        assert_eq!(departures(4, &values), []);
-        assert_eq!(departures(0, &[1.0, 2.0]), [], "of two nobody knows which is odd");
-        let huge = departures(3, &[1e300, -1e300, 1e300, -1e300]);
-        assert!(huge.iter().all(|(median, by)| median.is_finite() && by.is_finite()), "{huge:?}");
-        assert_eq!(departures(3, &[1e300, 1e300, 1e300]), [(1e300, 0.0); 3]);
+        assert_eq!(departures(3, &values), Some((2.0, vec![-1.0, 0.0, 1.0])));
+        assert_eq!(departures(4, &values), None);
+        assert_eq!(departures(0, &[1.0, 2.0]), None, "of two nobody knows which is odd");
+        let (median, by) = departures(3, &[1e300, -1e300, 1e300, -1e300]).unwrap();
+        assert!(median == 0.0 && by.iter().all(|by| by.abs() == 1e300), "{by:?}");
+        assert_eq!(departures(3, &[1e300; 4]), Some((1e300, vec![0.0; 4])));
     }
 
     #[test]
