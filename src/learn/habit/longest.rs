@@ -31,11 +31,26 @@ pub(super) struct Longest<const N: usize> {
     count: u32,
     /// When one was last left out for being too short, s.
     left_out_s: Option<u32>,
+    /// What follows from the lengths, with so many accidents; nothing once they have changed.
+    known: Option<(usize, Usual)>,
+}
+
+/// What lengths are usual, all s.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Usual {
+    /// The longest, accidents left out.
+    pub(super) longest: f64,
+    /// Hardly one will be longer than this.
+    pub(super) most: f64,
+    /// Half of them do not exceed this.
+    pub(super) median: f64,
+    /// Nor a quarter, the shortest, this.
+    pub(super) lower_quartile: f64,
 }
 
 impl<const N: usize> Longest<N> {
     pub(super) fn new() -> Longest<N> {
-        Longest { spans: [Span::default(); N], count: 0, left_out_s: None }
+        Longest { spans: [Span::default(); N], count: 0, left_out_s: None, known: None }
     }
 
     pub(super) fn spans(&self) -> &[Span] {
@@ -55,19 +70,34 @@ impl<const N: usize> Longest<N> {
         let old = old.take_while(|span| span.end_s < oldest_s).count();
         self.spans.copy_within(old..count, 0);
         count -= old;
+        let mut is_same = false;
         if count == N {
             let spare = self.spans[..N - (LATEST - 1)].iter().enumerate();
             let shortest = spare.min_by_key(|(_, span)| span.length_s).map_or(0, |(at, _)| at);
+            // Where samples come evenly, one takes the place of its like.
+            is_same = old == 0 && self.spans[shortest].length_s == span.length_s;
             self.spans.copy_within(shortest + 1..N, shortest);
             count -= 1;
             self.left_out_s = Some(span.end_s);
         }
         self.spans[count] = span;
         self.count = count as u32 + 1;
+        self.known = self.known.filter(|_| is_same);
     }
 
-    /// Returns the lengths, the longest first.
-    pub(super) fn sorted(&self) -> Sorted<N> {
+    /// Says what lengths are usual, where the longest `accidents` do not count.
+    pub(super) fn usual(&mut self, accidents: usize) -> Usual {
+        match self.known {
+            Some((known_of, usual)) if known_of == accidents => usual,
+            _ => {
+                let usual = self.sorted().usual(accidents);
+                self.known = Some((accidents, usual));
+                usual
+            }
+        }
+    }
+
+    fn sorted(&self) -> Sorted<N> {
         let mut lengths = [0; N];
         let count = self.spans().len();
         for (length, span) in lengths.iter_mut().zip(self.spans()) {
@@ -99,7 +129,7 @@ impl<const N: usize> Longest<N> {
 }
 
 /// Lengths, the longest first.
-pub(super) struct Sorted<const N: usize> {
+struct Sorted<const N: usize> {
     lengths: [u32; N],
     count: usize,
 }
@@ -110,24 +140,11 @@ impl<const N: usize> Sorted<N> {
         held.get(rank).or(held.last()).map_or(0.0, |length| f64::from(*length))
     }
 
-    /// Returns the length that a quarter of them, the shortest, do not exceed.
-    pub(super) fn lower_quartile_s(&self) -> f64 {
-        self.at(self.count * 3 / 4)
-    }
-
-    /// Returns the length that half of them do not exceed.
-    pub(super) fn median_s(&self) -> f64 {
-        self.at(self.count / 2)
-    }
-
-    /// Returns the longest, the `accidents` longest left out, and the length beyond which hardly
-    /// one will be.
-    ///
     /// The k longest, half of all and at most 16, are taken to exceed the next one, u, by
     /// exponentially distributed times: of the n = k - accidents that count, the mean is b = (sum
     /// of excesses + accidents x the largest of them) / n, and a new one exceeds u + y with
     /// probability (1 + y/(n b))^-n, which is set to 0.01 / k. At most half of the k are accidents.
-    pub(super) fn usual_s(&self, accidents: usize) -> (f64, f64) {
+    fn usual(&self, accidents: usize) -> Usual {
         let tail = (self.count / 2).clamp(1, 16);
         let accidents = accidents.min((tail - 1) / 2);
         let (base, longest) = (self.at(tail), self.at(accidents));
@@ -135,7 +152,12 @@ impl<const N: usize> Sorted<N> {
         let excess: f64 = (accidents..tail).map(|rank| self.at(rank) - base).sum();
         let sum = excess + accidents as f64 * (longest - base);
         let times = libm::pow(tail as f64 / EXCEEDED, 1.0 / seen) - 1.0;
-        (longest, base + sum * times)
+        Usual {
+            longest,
+            most: base + sum * times,
+            median: self.at(self.count / 2),
+            lower_quartile: self.at(self.count * 3 / 4),
+        }
     }
 }
 
@@ -151,6 +173,7 @@ mod tests {
         for k in 1..=200 {
             let length_s = if k % 20 == 0 { 5_000 + k } else { 60 };
             longest.push(Span { end_s: k * 7_200, length_s });
+            assert_eq!(longest.usual(1), longest.sorted().usual(1), "what is known is so");
         }
         let lengths: Vec<u32> = longest.spans().iter().map(|span| span.length_s).collect();
         assert_eq!(lengths.len(), 16);
@@ -170,7 +193,9 @@ mod tests {
             for (end_s, length_s) in (0..).zip(lengths) {
                 longest.push(Span { end_s, length_s: *length_s });
             }
-            longest.sorted().usual_s(accidents)
+            let usual = longest.usual(accidents);
+            assert_eq!(usual, longest.sorted().usual(accidents));
+            (usual.longest, usual.most)
         };
         // Always the same: nothing longer is usual.
         assert_eq!(of(&[3_600; 30], 0), (3_600.0, 3_600.0));

@@ -8,7 +8,7 @@ mod longest;
 
 use super::state::{Fields, Reader, Writer};
 use super::{Calendar, RestoreError};
-use longest::{Longest, Sorted, Span};
+use longest::{Longest, Span, Usual};
 
 /// When the next event is expected, and until when it has to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Due {
 /// the week after one. Before a weekend has been seen an event may come until that has passed. No
 /// verdict before 5 intervals and a day. What happened more than a year ago is forgotten.
 ///
-/// Units: ms in and out, seconds inside. State: 900 bytes, fixed. What an event costs:
+/// Units: ms in and out, seconds inside. State: 835 bytes, fixed. What an event costs:
 /// benches/learn.rs. The start was the third longest interval x 1.25; figures for both are printed
 /// by `cargo test --test it learn::habit -- --nocapture`.
 #[derive(Clone, Debug)]
@@ -220,7 +220,7 @@ impl Habit {
     }
 
     fn foresee(&mut self) {
-        let silences = self.silences.sorted();
+        let silences = self.silences.usual(self.accidents());
         self.foreseen_s = self.by_week(&silences);
         let due = self.due_by_interval(&silences).map(|due| match self.due_by_week() {
             Some(other) if other.latest_s < due.latest_s => other,
@@ -241,23 +241,22 @@ impl Habit {
         silence_s * (0.02 + 0.25 / f64::from(self.events.max(1)))
     }
 
-    fn due_by_interval(&self, silences: &Sorted<64>) -> Option<Inner> {
+    fn due_by_interval(&self, silences: &Usual) -> Option<Inner> {
         if self.silences.spans().len() < COUNT_MIN {
             return None;
         }
-        let (longest_s, usual_s) = silences.usual_s(self.accidents());
-        let latest_s = (longest_s + self.allowance_s(longest_s))
-            .max(usual_s)
+        let latest_s = (silences.longest + self.allowance_s(silences.longest))
+            .max(silences.most)
             .max(TWICE * f64::from(self.silences.twice_s()))
             .max(LATE_MIN_S);
         let last_s = f64::from(self.last_s);
-        let expected_s = last_s + silences.median_s();
+        let expected_s = last_s + silences.median;
         Some(Inner { expected_s, latest_s: last_s + latest_s + self.step_s })
     }
 
     /// When the silence that begins now ended in the weeks before.
-    fn by_week(&self, silences: &Sorted<64>) -> Option<u32> {
-        let everyday_s = silences.lower_quartile_s();
+    fn by_week(&self, silences: &Usual) -> Option<u32> {
+        let everyday_s = silences.lower_quartile;
         let mut ends = [0u32; 4];
         let mut count = 0;
         for shift_s in [1, 2, 3, 4].map(|weeks| weeks * WEEK_S) {
@@ -289,17 +288,18 @@ impl Habit {
         end_s.or(everyday.then(|| then_s.saturating_add(everyday_s as u32)))
     }
 
-    fn due_by_week(&self) -> Option<Inner> {
+    fn due_by_week(&mut self) -> Option<Inner> {
         let expected_s = f64::from(self.foreseen_s?);
-        let (last, _) = self.delays.spans().split_last()?;
+        let last = *self.delays.spans().last()?;
         let seen_s = self.last_s.saturating_sub(self.first_s);
         if self.delays.spans().len() < COUNT_MIN || seen_s < 3 * WEEK_S {
             return None;
         }
-        let (longest_s, usual_s) = self.delays.sorted().usual_s(self.accidents());
+        let delays = self.delays.usual(self.accidents());
         let silence_s = expected_s - f64::from(self.last_s);
-        let delay_s = longest_s
-            .max(usual_s)
+        let delay_s = delays
+            .longest
+            .max(delays.most)
             .max(TWICE * f64::from(self.delays.twice_s()))
             .max(self.allowance_s(silence_s))
             .max(LATE_MIN_S);
