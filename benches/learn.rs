@@ -1,11 +1,11 @@
-//! What a sample costs the learners: learning it, and judging it with its band or its outlook; and
-//! what a forecast of days costs.
+//! What a sample costs the learners: learning it, and judging it with its band or its outlook; what
+//! an event and a member of a cohort cost; and what a forecast of days costs.
 
 #![allow(clippy::print_stdout, reason = "sizes of states are figures too")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use forewarn::learn::{
-    Baseline, Calendar, Crossing, Direction, Profile, Season, default_threshold,
+    Baseline, Calendar, Crossing, Direction, Habit, Peers, Profile, Season, default_threshold,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -81,5 +81,37 @@ fn profile(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, learn, profile);
+/// An event of a series that comes each minute, which is where it is needed most.
+fn habit(criterion: &mut Criterion) {
+    let mut habit = Habit::new(Calendar::utc(), MINUTE_MS);
+    let mut time_ms = 0;
+    // Office hours, so that there are silences to look through.
+    let mut next = move || {
+        time_ms += if time_ms % DAY_MS == 600 * MINUTE_MS { 840 * MINUTE_MS } else { MINUTE_MS };
+        time_ms
+    };
+    (0..28 * 600).for_each(|_| habit.event(next()));
+    println!("state: habit {} bytes", habit.serialize().len());
+    let mut group = criterion.benchmark_group("per event");
+    group.bench_function("habit event", |bench| bench.iter(|| habit.event(next())));
+    group.bench_function("habit due", |bench| bench.iter(|| std::hint::black_box(&habit).due()));
+    group.finish();
+}
+
+/// All members of a cohort at one instant.
+fn peers(criterion: &mut Criterion) {
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut group = criterion.benchmark_group("cohort of");
+    for count in [5, 100, 1000] {
+        let members: Vec<(usize, f64)> = (0..count).map(|member| (member, random.f64())).collect();
+        let (mut peers, mut departures) = (Peers::new(5), Vec::new());
+        group.throughput(criterion::Throughput::Elements(count as u64));
+        group.bench_function(count.to_string(), |bench| {
+            bench.iter(|| peers.departures(std::hint::black_box(&members), &mut departures));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, learn, habit, peers, profile);
 criterion_main!(benches);

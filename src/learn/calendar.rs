@@ -65,13 +65,17 @@ impl Calendar {
         (place_ms, is_holiday)
     }
 
-    /// Returns the time that a clock on the wall shows, as if it were UTC.
-    fn wall_ms(&self, time_ms: i64) -> i64 {
-        let offset_ms = self.zone.as_ref().map_or(0, |zone| {
+    /// Returns how far the clock on the wall is ahead of UTC, ms.
+    pub(super) fn offset_ms(&self, time_ms: i64) -> i64 {
+        self.zone.as_ref().map_or(0, |zone| {
             Timestamp::from_millisecond(time_ms)
                 .map_or(0, |at| i64::from(zone.to_offset(at).seconds()) * 1000)
-        });
-        time_ms.saturating_add(offset_ms)
+        })
+    }
+
+    /// Returns the time that a clock on the wall shows, as if it were UTC.
+    fn wall_ms(&self, time_ms: i64) -> i64 {
+        time_ms.saturating_add(self.offset_ms(time_ms))
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) enum ClauseKind {
     Forecast {
         from_ms: i64,
     },
+    Peers(PeersClause),
     Ignore(Vec<Gate>),
     Until {
         history_ms: i64,
@@ -130,8 +131,15 @@ pub(super) enum Atom {
     InsideNormal,
     Reaches(Reaches),
     ProbabilityBelow(f64),
-    /// Reported as not there yet.
-    NotYet,
+    /// `differs from peers`
+    Differs {
+        by: Option<Amount>,
+    },
+    Shifts {
+        by: Option<Amount>,
+    },
+    IsMissing,
+    IsLate,
 }
 
 #[derive(Debug)]
@@ -199,6 +207,13 @@ pub(super) enum Gate {
 pub(super) enum UntilTest {
     Value(Compare, Amount),
     Query(Query),
+}
+
+/// `peers within (labels) [at least N]`
+#[derive(Debug)]
+pub(super) struct PeersClause {
+    pub(super) within: Vec<String>,
+    pub(super) at_least: Option<Spanned<u64>>,
 }
 
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::amount::{Amount, agreed_unit};
 use super::ast::{
-    Clause, ClauseKind, EndingClause, File, Item, NormalClause, Pairs, Query, Rule, SeverityClause,
-    Spanned, Target,
+    Clause, ClauseKind, EndingClause, File, Item, NormalClause, Pairs, PeersClause, Query, Rule,
+    SeverityClause, Spanned, Target,
 };
 use super::compile::{self, Compiler};
 use super::lets::Scope;
@@ -23,6 +23,9 @@ use crate::series::{METRIC_NAME, is_legacy_label_name};
 
 /// Labels that an alert or a written series has from us.
 const RESERVED_LABELS: [&str; 4] = ["rule", "severity", "phase", "alertname"];
+/// How many peers there have to be where the rule does not say, and at least.
+const PEERS_DEFAULT: u64 = 5;
+const PEERS_MIN: u64 = 3;
 /// What to do about a missing severity.
 const SEVERITIES_HELP: &str = "add `page when …`, `ticket when …` or `note when …`";
 
@@ -321,6 +324,7 @@ impl Checker<'_> {
         let mut compiler = Compiler::new(unit, limit, parts.limit.is_some());
         compiler.normal = parts.normal.take().or_else(|| self.defaults.normal.clone());
         compiler.forecast_ms = parts.forecast_ms.or(self.defaults.forecast_ms);
+        compiler.peers = parts.peers.take();
         for (_, clause) in &parts.severities {
             compiler.severity(clause);
         }
@@ -376,6 +380,10 @@ impl Checker<'_> {
                 parts.forecast_ms = Some(*from_ms);
                 parts.forecast_word = Some(word);
             }
+            ClauseKind::Peers(peers) => {
+                parts.peers = Some(self.peers(peers));
+                parts.peers_word = Some(word);
+            }
             ClauseKind::Ignore(gates) => parts.gates.extend(gates),
             ClauseKind::Until { history_ms, test } => {
                 parts.until = Some((*history_ms, test));
@@ -400,6 +408,20 @@ impl Checker<'_> {
             ClauseKind::SeverityNames(_) => {}
             ClauseKind::NotYet => parts.not_yet = true,
         }
+    }
+
+    fn peers(&mut self, clause: &PeersClause) -> (Vec<String>, usize) {
+        if let Some(at_least) = &clause.at_least
+            && at_least.node < PEERS_MIN
+        {
+            let message = format!("peers are at least {PEERS_MIN}");
+            self.diagnostics.push(
+                Diagnostic::error("R005", at_least.span, message)
+                    .with_help("of two that differ nobody can say which is the odd one"),
+            );
+        }
+        let at_least = clause.at_least.as_ref().map_or(PEERS_DEFAULT, |at_least| at_least.node);
+        (clause.within.clone(), usize::try_from(at_least).unwrap_or(usize::MAX))
     }
 
     fn annotation(
@@ -441,16 +463,21 @@ impl Checker<'_> {
             warn(parts.limit_word, "`limit` is not used: no severity says `reaches limit`");
         }
         if let Some(word) = parts.normal_word
-            && !compiler.uses_normal
+            && !compiler.uses_hours()
         {
             warn(word, "`normal` is not used: no severity and no gate asks what is normal");
+        }
+        if let Some(word) = parts.peers_word
+            && !compiler.uses.peers
+        {
+            warn(word, "`peers` is not used: no severity says `differs from peers`");
         }
         if let Some(word) = parts.forecast_word
             && !compiler.uses_forecast()
         {
             warn(word, "`forecast` is not used: no severity says `reaches …`");
         }
-        if parts.until.is_some() && !compiler.uses_normal && !compiler.uses_forecast() {
+        if parts.until.is_some() && !compiler.uses_hours() && !compiler.uses_forecast() {
             warn(parts.until_word, "`until` is not needed: nothing in this rule is learned");
         }
     }
@@ -507,6 +534,8 @@ struct Parts<'a> {
     normal_word: Option<Span>,
     forecast_ms: Option<i64>,
     forecast_word: Option<Span>,
+    peers: Option<(Vec<String>, usize)>,
+    peers_word: Option<Span>,
     gates: Vec<&'a super::ast::Gate>,
     until: Option<(i64, &'a super::ast::UntilTest)>,
     until_word: Span,

@@ -1,8 +1,8 @@
 //! The clauses of a rule, one function for each form.
 
 use super::ast::{
-    Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs, SeverityClause, Spanned,
-    Target, UntilTest,
+    Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs, PeersClause,
+    SeverityClause, Spanned, Target, UntilTest,
 };
 use super::parse::{Failed, Parsed, Parser};
 use super::unit::UNITS;
@@ -94,6 +94,7 @@ impl Parser<'_> {
                 self.expect_word("from")?;
                 ClauseKind::Forecast { from_ms: self.duration()? }
             }
+            "peers" => ClauseKind::Peers(self.peers()?),
             "ignore" => ClauseKind::Ignore(self.gates()?),
             "until" => self.until()?,
             "labels" => ClauseKind::Labels(self.pairs()?),
@@ -201,6 +202,33 @@ impl Parser<'_> {
         Ok(NormalClause { season, zone, holidays, from_ms })
     }
 
+    fn peers(&mut self) -> Parsed<PeersClause> {
+        self.expect_word("within")?;
+        let within = self.list()?;
+        if !self.cursor.eat_word("at") {
+            return Ok(PeersClause { within, at_least: None });
+        }
+        self.expect_word("least")?;
+        let here = self.cursor.here();
+        let found = self.cursor.integer();
+        let at_least = Some(Spanned { node: self.note(found)?, span: here });
+        Ok(PeersClause { within, at_least })
+    }
+
+    /// `(a, b)`: names of labels; a comma may stand at the end.
+    fn list(&mut self) -> Parsed<Vec<String>> {
+        self.expect("(")?;
+        let mut names = Vec::new();
+        while let Some(name) = self.cursor.word() {
+            names.push(name.node.to_owned());
+            if self.cursor.eat_symbol(",").is_none() {
+                break;
+            }
+        }
+        self.expect(")")?;
+        Ok(names)
+    }
+
     fn gates(&mut self) -> Parsed<Vec<Gate>> {
         let mut gates = vec![self.gate()?];
         while self.cursor.eat_symbol(",").is_some() {
@@ -269,14 +297,6 @@ impl Parser<'_> {
     /// Passes over a clause that this version does not have, by its form.
     fn skip_later(&mut self, word: &str) -> Parsed<()> {
         match word {
-            "peers" => {
-                self.expect_word("within")?;
-                self.skip_list()?;
-                if self.cursor.eat_word("at") {
-                    self.expect_word("least")?;
-                    self.skip_integer()?;
-                }
-            }
             "budget" => {
                 self.skip_integer()?;
                 self.skip_word()?;
@@ -286,7 +306,7 @@ impl Parser<'_> {
             "sensitivity" => self.skip_word()?,
             "share" | "identity" => {
                 self.skip_word()?;
-                self.skip_list()?;
+                self.list()?;
             }
             "expect" => {
                 self.skip_word()?;
@@ -308,14 +328,6 @@ impl Parser<'_> {
     fn skip_integer(&mut self) -> Parsed<()> {
         let found = self.cursor.integer();
         self.note(found).map(|_| ())
-    }
-
-    fn skip_list(&mut self) -> Parsed<()> {
-        self.expect("(")?;
-        while self.cursor.word().is_some() {
-            self.cursor.eat_symbol(",");
-        }
-        self.expect(")").map(|_| ())
     }
 
     /// Everything up to the brace that closes the next one.

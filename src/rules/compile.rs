@@ -6,8 +6,8 @@ use super::ast::{
     Atom, Cond, EndingClause, Gate, Query, Reaches, SeverityClause, Spanned, UntilTest,
 };
 use super::program::{
-    ClauseProgram, CrossingPlan, Distance, GateProgram, Hold, Limit, NormalPlan, Program, Test,
-    Until, UntilProgram,
+    ClauseProgram, CrossingPlan, Distance, GateProgram, HabitPlan, Hold, Limit, NormalPlan,
+    PeersPlan, Program, Test, Until, UntilProgram,
 };
 use crate::lang::{Diagnostic, Span};
 use crate::learn::{Direction, Season};
@@ -27,14 +27,26 @@ pub(super) struct Compiler {
     has_limit: bool,
     pub(super) normal: Option<NormalPlan>,
     pub(super) forecast_ms: Option<i64>,
-    pub(super) uses_normal: bool,
+    /// The labels of `peers within`, and how many there have to be.
+    pub(super) peers: Option<(Vec<String>, usize)>,
     pub(super) uses_limit: bool,
+    pub(super) uses: Uses,
+    habits: HabitPlan,
     slots: usize,
     clauses: Vec<ClauseProgram>,
     gates: Vec<GateProgram>,
     until: Option<Until>,
     crossings: Vec<CrossingPlan>,
     diagnostics: Vec<Diagnostic>,
+}
+
+/// What of a band a rule asks for.
+#[derive(Default)]
+pub(super) struct Uses {
+    normal: bool,
+    pub(super) peers: bool,
+    /// A gate asks how far from what is expected, be that normal or the peers'.
+    expected: bool,
 }
 
 /// The side of a clause on which a condition stands.
@@ -52,8 +64,10 @@ impl Compiler {
             has_limit,
             normal: None,
             forecast_ms: None,
-            uses_normal: false,
+            peers: None,
             uses_limit: false,
+            uses: Uses::default(),
+            habits: HabitPlan::default(),
             slots: 0,
             clauses: Vec::new(),
             gates: Vec::new(),
@@ -65,6 +79,11 @@ impl Compiler {
 
     pub(super) fn uses_forecast(&self) -> bool {
         !self.crossings.is_empty()
+    }
+
+    /// Whether something is learned by the hour, for which `normal` says how.
+    pub(super) fn uses_hours(&self) -> bool {
+        self.uses.normal || self.uses.expected || self.uses.peers || self.habits.is_any()
     }
 
     pub(super) fn severity(&mut self, clause: &SeverityClause) {
@@ -86,7 +105,7 @@ impl Compiler {
             Gate::Below(amount) => self.amount(*amount).map(GateProgram::Below),
             Gate::Above(amount) => self.amount(*amount).map(GateProgram::Above),
             Gate::Under(amount) => {
-                self.uses_normal = true;
+                self.uses.expected = true;
                 self.distance(Some(*amount)).map(GateProgram::Under)
             }
             Gate::While(_) => query.map(GateProgram::While),
@@ -106,6 +125,10 @@ impl Compiler {
 
     pub(super) fn finish(self, signal: Expr) -> (Program, Vec<Diagnostic>) {
         let default = NormalPlan { season: Season::default(), zone: None, from_ms: NORMAL_FROM_MS };
+        let normal = self.normal.unwrap_or(default);
+        // Where only the peers say what is expected, that is what a gate means.
+        let uses_normal = self.uses.normal || (self.uses.expected && !self.uses.peers);
+        let peers = self.peers.filter(|_| self.uses.peers);
         let program = Program {
             signal,
             unit: self.unit,
@@ -113,8 +136,17 @@ impl Compiler {
             clauses: self.clauses,
             gates: self.gates,
             until: self.until,
-            normal: self.uses_normal.then(|| self.normal.unwrap_or(default)),
             crossings: self.crossings,
+            peers: peers.map(|(within, at_least)| PeersPlan {
+                within,
+                at_least,
+                normal: normal.clone(),
+            }),
+            habits: HabitPlan {
+                zone: normal.zone.clone().filter(|_| self.habits.is_any()),
+                ..self.habits
+            },
+            normal: uses_normal.then_some(normal),
         };
         (program, self.diagnostics)
     }
@@ -152,16 +184,35 @@ impl Compiler {
         Some(match atom {
             Atom::Value(compare, amount) => Test::Value(*compare, self.amount(*amount)?),
             Atom::Normal { side, by } => {
-                self.uses_normal = true;
+                self.uses.normal = true;
                 Test::Normal { side: *side, by: self.distance(*by)?, hold: self.hold(role) }
             }
             Atom::InsideNormal => {
-                self.uses_normal = true;
+                self.uses.normal = true;
                 Test::Inside
             }
             Atom::Reaches(reaches) => self.reaches(reaches, span, role)?,
             Atom::ProbabilityBelow(probability) => self.probability(*probability, span, role)?,
-            Atom::NotYet => return None,
+            Atom::Differs { by } => {
+                self.uses.peers = true;
+                if self.peers.is_none() {
+                    let help = "add the labels that make series equals: `peers within (job)`";
+                    self.error("R021", span, "`differs from peers` needs `peers`", help);
+                }
+                Test::Differs { by: self.distance(*by)?, hold: self.hold(role) }
+            }
+            Atom::Shifts { by } => {
+                self.uses.normal = true;
+                Test::Shifts { by: self.distance(*by)? }
+            }
+            Atom::IsMissing => {
+                self.habits.samples = true;
+                Test::Missing
+            }
+            Atom::IsLate => {
+                self.habits.events = true;
+                Test::Late
+            }
         })
     }
 
@@ -281,7 +332,11 @@ pub(super) fn amounts_of_severity(clause: &SeverityClause, into: &mut Vec<Amount
         Atom::Value(_, amount) | Atom::Reaches(Reaches { amount: Some(amount), .. }) => {
             into.push(*amount);
         }
-        Atom::Normal { by: Some(amount), .. } if amount.kind != Kind::Percent => {
+        Atom::Normal { by: Some(amount), .. }
+        | Atom::Differs { by: Some(amount) }
+        | Atom::Shifts { by: Some(amount) }
+            if amount.kind != Kind::Percent =>
+        {
             into.push(*amount);
         }
         _ => {}

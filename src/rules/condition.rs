@@ -71,29 +71,18 @@ impl Parser<'_> {
             "differs" => {
                 self.expect_word("from")?;
                 self.expect_word("peers")?;
-                self.by()?;
-                self.not_yet(self.since(word.span), "differs from peers");
-                Ok(Atom::NotYet)
+                Ok(Atom::Differs { by: self.by()? })
             }
-            "shifts" => {
-                self.by()?;
-                self.not_yet(self.since(word.span), "shifts");
-                Ok(Atom::NotYet)
-            }
-            "is" if self.cursor.eat_word("missing") => {
-                self.not_yet(self.since(word.span), "is missing");
-                Ok(Atom::NotYet)
-            }
-            "is" if self.cursor.eat_word("late") => {
-                self.not_yet(self.since(word.span), "is late");
-                Ok(Atom::NotYet)
-            }
+            "shifts" => Ok(Atom::Shifts { by: self.by()? }),
+            "is" if self.cursor.eat_word("missing") => Ok(Atom::IsMissing),
+            "is" if self.cursor.eat_word("late") => Ok(Atom::IsLate),
             "is" => self.expected("`missing` or `late`"),
             unknown => {
                 let help = match nearest(unknown, WORDS) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "conditions are `value > 5`, `above normal`, `below normal`, \
-                             `outside normal`, `inside normal`, `reaches limit within 4h`"
+                             `outside normal`, `inside normal`, `reaches limit within 4h`, \
+                             `differs from peers`, `shifts`, `is missing`, `is late`"
                         .to_owned(),
                 };
                 let message = format!("unknown condition `{unknown}`");

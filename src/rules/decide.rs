@@ -1,9 +1,10 @@
 //! Whether conditions and gates hold, from the numbers of one series at one instant.
 
 use super::Truth;
+use super::habitual::Habitual;
 use super::program::{GateProgram, Test};
 use super::watched::Watched;
-use crate::learn::{Outlook, Verdict};
+use crate::learn::{Outlook, Shift, Verdict};
 
 /// The numbers of a series at an instant.
 #[derive(Clone, Copy)]
@@ -16,7 +17,6 @@ pub(super) struct Facts<'a> {
 
 impl Facts<'_> {
     pub(super) fn holds(&self, test: &Test) -> Truth {
-        let Some(value) = self.value else { return Truth::Unknown };
         match test {
             Test::All(parts) => {
                 parts.iter().fold(Truth::True, |all, part| all.and(self.holds(part)))
@@ -24,13 +24,26 @@ impl Facts<'_> {
             Test::Any(parts) => {
                 parts.iter().fold(Truth::False, |any, part| any.or(self.holds(part)))
             }
+            // Only these speak of absence.
+            Test::Missing => truth(self.watched.samples.as_ref()),
+            Test::Late => truth(self.watched.events.as_ref()),
+            _ => self.value.map_or(Truth::Unknown, |value| self.holds_of(test, value)),
+        }
+    }
+
+    fn holds_of(&self, test: &Test, value: f64) -> Truth {
+        match test {
             Test::Value(compare, bound) => compare.holds(value, *bound).into(),
-            Test::Normal { hold, .. } | Test::Reaches { hold, .. } => {
+            Test::Normal { hold, .. } | Test::Reaches { hold, .. } | Test::Differs { hold, .. } => {
                 self.watched.remembered(hold.slot)
             }
             Test::Inside => {
                 self.verdict.map_or(Truth::Unknown, |verdict| (verdict.score < 1.0).into())
             }
+            Test::Shifts { by } => self.verdict.map_or(Truth::Unknown, |verdict| {
+                let far = |shift: Shift| (shift.to - shift.from).abs() >= by.of(shift.from);
+                verdict.shift.is_some_and(far).into()
+            }),
             Test::ProbabilityBelow { crossing, probability } => {
                 match &self.watched.outlooks[*crossing] {
                     Outlook::Unknown => Truth::Unknown,
@@ -38,6 +51,7 @@ impl Facts<'_> {
                     Outlook::Ahead(ahead) => (ahead.p < *probability).into(),
                 }
             }
+            Test::All(_) | Test::Any(_) | Test::Missing | Test::Late => self.holds(test),
         }
     }
 
@@ -53,4 +67,8 @@ impl Facts<'_> {
             GateProgram::While(_) => false,
         }
     }
+}
+
+fn truth(habit: Option<&Habitual>) -> Truth {
+    habit.map_or(Truth::Unknown, |habit| habit.truth)
 }

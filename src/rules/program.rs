@@ -19,6 +19,9 @@ pub(super) struct Program {
     pub(super) normal: Option<NormalPlan>,
     /// Each forecast that a clause asks for, once.
     pub(super) crossings: Vec<CrossingPlan>,
+    /// How the series are compared with one another, if anything asks.
+    pub(super) peers: Option<PeersPlan>,
+    pub(super) habits: HabitPlan,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +48,10 @@ pub(super) enum Test {
     Inside,
     Reaches { crossing: usize, probability: f64, hold: Hold },
     ProbabilityBelow { crossing: usize, probability: f64 },
+    Differs { by: Distance, hold: Hold },
+    Shifts { by: Distance },
+    Missing,
+    Late,
 }
 
 /// How a learned condition remembers: which of the series' memories is its own, and whether it
@@ -110,6 +117,32 @@ pub(super) struct CrossingPlan {
     pub(super) history_ms: i64,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PeersPlan {
+    /// Series that agree on these labels are compared.
+    pub(super) within: Vec<String>,
+    pub(super) at_least: usize,
+    /// How each series' own departure is learned.
+    pub(super) normal: NormalPlan,
+}
+
+/// Which habits are learned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct HabitPlan {
+    /// For `is missing`: when samples come.
+    pub(super) samples: bool,
+    /// For `is late`: when the signal rises above 0.
+    pub(super) events: bool,
+    /// Name of the time zone; UTC where none.
+    pub(super) zone: Option<String>,
+}
+
+impl HabitPlan {
+    pub(super) fn is_any(&self) -> bool {
+        self.samples || self.events
+    }
+}
+
 impl Program {
     /// Every learned condition that remembers, by the memory that is its own.
     pub(super) fn remembering(&self) -> Vec<&Test> {
@@ -120,8 +153,15 @@ impl Program {
                         gather(part, into);
                     }
                 }
-                Test::Normal { .. } | Test::Reaches { .. } => into.push(test),
-                Test::Value(..) | Test::Inside | Test::ProbabilityBelow { .. } => {}
+                Test::Normal { .. } | Test::Reaches { .. } | Test::Differs { .. } => {
+                    into.push(test);
+                }
+                Test::Value(..)
+                | Test::Inside
+                | Test::ProbabilityBelow { .. }
+                | Test::Shifts { .. }
+                | Test::Missing
+                | Test::Late => {}
             }
         }
         let mut found = Vec::new();
@@ -138,5 +178,7 @@ impl Program {
             && self.normal == other.normal
             && self.crossings == other.crossings
             && self.limit == other.limit
+            && self.peers == other.peers
+            && self.habits == other.habits
     }
 }

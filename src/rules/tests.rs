@@ -149,16 +149,6 @@ rule DiskFills {
   say      "full"
 }
 
-# The odd one out among equals, each judged against its own usual offset.
-rule HostDiffersFromPeers {
-  signal  rate(node_disk_io_time_seconds_total[10m])
-  peers   within (cluster, device)
-  ticket  when differs from peers for 30m
-}
-
-rule BackupLate { signal increase(backup_runs_total[15m])  ticket when is late }
-rule HeartbeatGone { signal heartbeat_timestamp_seconds  ticket when is missing for 30m }
-
 test "later" {
   rule X { ]]
 }
@@ -170,7 +160,7 @@ rule Later {
   sensitivity high
   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
   during   x y z
-  page     when shifts by 5
+  page     when value > 5
 }
 rule Good { signal up page when value < 1 }
 "#), @r#"
@@ -184,62 +174,100 @@ rule Good { signal up page when value < 1 }
     6 |   budget   1 page per week
       |   ^^^^^^ known, but this version cannot do it
       help: leave it out for now
-    error[R014]: `peers` is not there yet
-       --> a.rules:13:3
-    13 |   peers   within (cluster, device)
-       |   ^^^^^ known, but this version cannot do it
-       help: leave it out for now
-    error[R014]: `differs from peers` is not there yet
-       --> a.rules:14:16
-    14 |   ticket  when differs from peers for 30m
-       |                ^^^^^^^^^^^^^^^^^^ known, but this version cannot do it
-       help: leave it out for now
-    error[R014]: `is late` is not there yet
-       --> a.rules:17:72
-    17 | rule BackupLate { signal increase(backup_runs_total[15m])  ticket when is late }
-       |                                                                        ^^^^^^^ known, but this version cannot do it
-       help: leave it out for now
-    error[R014]: `is missing` is not there yet
-       --> a.rules:18:70
-    18 | rule HeartbeatGone { signal heartbeat_timestamp_seconds  ticket when is missing for 30m }
-       |                                                                      ^^^^^^^^^^ known, but this version cannot do it
-       help: leave it out for now
     error[R014]: `test` is not there yet
-       --> a.rules:20:1
-    20 | test "later" {
+       --> a.rules:10:1
+    10 | test "later" {
        | ^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `share` is not there yet
-       --> a.rules:26:3
-    26 |   share    by (job)
+       --> a.rules:16:3
+    16 |   share    by (job)
        |   ^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `identity` is not there yet
-       --> a.rules:27:3
-    27 |   identity without (pod)
+       --> a.rules:17:3
+    17 |   identity without (pod)
        |   ^^^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `sensitivity` is not there yet
-       --> a.rules:28:3
-    28 |   sensitivity high
+       --> a.rules:18:3
+    18 |   sensitivity high
        |   ^^^^^^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `expect` is not there yet
-       --> a.rules:29:3
-    29 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
+       --> a.rules:19:3
+    19 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `during` is not there yet
-       --> a.rules:30:3
-    30 |   during   x y z
+       --> a.rules:20:3
+    20 |   during   x y z
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
-    error[R014]: `shifts` is not there yet
-       --> a.rules:31:17
-    31 |   page     when shifts by 5
-       |                 ^^^^^^^^^^^ known, but this version cannot do it
-       help: leave it out for now
     "#);
+}
+
+const LEARNERS: &str = r#"
+# The odd one out among equals, each judged against its own usual offset.
+rule HostDiffersFromPeers {
+  signal  rate(node_disk_io_time_seconds_total[10m])
+  peers   within (cluster, device)
+  normal  by hour of day tz "Europe/Berlin"
+  ticket  when differs from peers by 10% for 30m
+  page    when differs from peers by 3 and value > 5  clear when inside normal
+}
+
+rule BackupLate { signal increase(backup_runs_total[15m])  ticket when is late }
+rule HeartbeatGone { signal heartbeat_timestamp_seconds  ticket when is missing for 30m }
+rule Shifted { signal queue_length  note when shifts or shifts by 5 }
+rule Few { signal up  peers within (job,) at least 3  note when differs from peers  ignore under 20% }
+"#;
+
+#[test]
+fn peers_and_habits_are_understood() {
+    let group = accepts(LEARNERS);
+    let shown: Vec<String> = group.rules.iter().map(show_learners).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    HostDiffersFromPeers
+      when All([Differs { by: Absolute(3.0), hold: Hold { slot: 0, sticky: false } }, Value(Greater, 5.0)]) clear Some(Inside)
+      when Differs { by: Share(0.1), hold: Hold { slot: 1, sticky: true } } clear None
+      Some(NormalPlan { season: HourOfDay, zone: Some("Europe/Berlin"), from_ms: 2419200000 })
+      Some(PeersPlan { within: ["cluster", "device"], at_least: 5, normal: NormalPlan { season: HourOfDay, zone: Some("Europe/Berlin"), from_ms: 2419200000 } })
+      HabitPlan { samples: false, events: false, zone: None }
+    BackupLate
+      when Late clear None
+      None
+      None
+      HabitPlan { samples: false, events: true, zone: None }
+    HeartbeatGone
+      when Missing clear None
+      None
+      None
+      HabitPlan { samples: true, events: false, zone: None }
+    Shifted
+      when Any([Shifts { by: Absolute(0.0) }, Shifts { by: Absolute(5.0) }]) clear None
+      Some(NormalPlan { season: HourOfWeek, zone: None, from_ms: 2419200000 })
+      None
+      HabitPlan { samples: false, events: false, zone: None }
+    Few
+      when Differs { by: Absolute(0.0), hold: Hold { slot: 0, sticky: true } } clear None
+      None
+      Some(PeersPlan { within: ["job"], at_least: 3, normal: NormalPlan { season: HourOfWeek, zone: None, from_ms: 2419200000 } })
+      HabitPlan { samples: false, events: false, zone: None }
+    "#);
+}
+
+/// What a rule learns, and its conditions.
+fn show_learners(rule: &super::RuleSpec) -> String {
+    let super::RuleSpec::Alert(alert) = rule else { panic!("not an alert") };
+    let super::spec::Task::Forewarn(program) = &alert.task else { panic!("not ours") };
+    let mut text = alert.rule.name.clone();
+    for clause in &program.clauses {
+        write!(text, "\n  when {:?} clear {:?}", clause.when, clause.clear).unwrap();
+    }
+    let (normal, peers, habits) = (&program.normal, &program.peers, &program.habits);
+    write!(text, "\n  {normal:?}\n  {peers:?}\n  {habits:?}").unwrap();
+    text
 }
 
 #[test]
@@ -364,6 +392,21 @@ fn each_rule_of_the_page_is_held() {
     refuses(
         "signal up page when reaches 0 within 1h, p >= 0.8",
         "error[R009]: a probability is written as a percentage, such as 80%",
+    );
+    refuses(
+        "signal up page when differs from peers",
+        "error[R021]: `differs from peers` needs `peers`",
+    );
+    refuses(
+        "signal up page when differs from peers peers within (job) at least 2",
+        "error[R005]: peers are at least 3",
+    );
+    refuses("signal up page when differs from normal", "error[R001]: expected `peers` here");
+    refuses("signal up page when is gone", "error[R001]: expected `missing` or `late` here");
+    refuses("signal up page when shifts by -1", "error[R005]: a distance cannot be negative");
+    refuses(
+        "signal up page when value > 1 peers within (job)",
+        "warning[R040]: `peers` is not used: no severity says `differs from peers`",
     );
     refuses(
         "signal up page when value > 1 limit 5",

@@ -2,42 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ask::{Ask, Track};
+use super::ask::Ask;
+use super::cohort::{Cohorts, Instant, Seat};
 use super::decide::Facts;
 use super::join::Joined;
 use super::program::{GateProgram, Limit, Program, UntilProgram};
 use super::schedule::Schedule;
 use super::watched::{Feeds, Sample, Watched};
 use super::why::Words;
+use super::witness::Witness;
 use super::written;
 use super::{AlertRule, EvalError, Finding, Numbers, Truth};
 use crate::learn::{Outlook, Verdict};
 use crate::series::Labels;
 
-/// How many instants are read from the store at a time.
-const CHUNK_INSTANTS: i64 = 2_048;
-/// How many instants of history are read at their own step when a rule is loaded, and how many at
-/// most of what lies before.
-const NEAR_INSTANTS: i64 = 2_880;
-const FAR_INSTANTS_MAX: i64 = 20_160;
-/// For how many of the latest missed instants conditions are brought up to date too.
-const REMEMBERED_INSTANTS: i64 = 240;
-/// For how long the state of a series that is gone is kept.
-const FORGET_AFTER_MS: i64 = 7 * 86_400_000;
 /// For how long a series that is gone is still reported as unknown.
 const GONE_REPORTED_MS: i64 = 10 * 60_000;
 
 pub(super) struct Watch {
     pub(super) program: Program,
-    feeds: Feeds,
+    pub(super) feeds: Feeds,
     words: Words,
-    schedule: Schedule,
-    every_ms: i64,
-    series: BTreeMap<Labels, Watched>,
+    pub(super) schedule: Schedule,
+    pub(super) every_ms: i64,
+    pub(super) series: BTreeMap<Labels, Watched>,
     /// The last instant that was fed, by learning step.
-    fed: BTreeMap<i64, i64>,
+    pub(super) fed: BTreeMap<i64, i64>,
     /// When each series was first seen has been asked as far back as `until` needs.
-    knows_history: bool,
+    pub(super) knows_history: bool,
 }
 
 /// What one evaluation of a rule yields.
@@ -108,6 +100,10 @@ impl Watch {
         let answers = self.ask(ask, at_ms)?;
         self.catch_up(ask, at_ms)?;
         self.learn_history(ask, at_ms)?;
+        self.series.retain(|_, watched| at_ms <= watched.forget_ms());
+        self.see(&answers, at_ms);
+        self.keep_habits(ask, &answers, at_ms)?;
+        self.compare(&answers, at_ms);
         let mut evaluation = Evaluation::default();
         let mut several_limits = None;
         for labels in self.reported(&answers, at_ms) {
@@ -119,7 +115,6 @@ impl Watch {
                 self.fed.insert(step_ms, at_ms);
             }
         }
-        self.series.retain(|_, watched| at_ms - watched.last_ms <= FORGET_AFTER_MS);
         evaluation.warnings = Watch::warnings(&answers, several_limits);
         Ok(evaluation)
     }
@@ -150,104 +145,59 @@ impl Watch {
         Ok(Answers { signal, limit, gates, until })
     }
 
-    /// Feeds the learners every instant before `at_ms` that they have not seen, from the store: at
-    /// first all of the history that they use, its far part in larger strides, later what was missed
-    /// or lies between evaluations.
-    fn catch_up(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
-        for (step_ms, history_ms) in self.feeds.steps() {
-            let oldest_ms = self.schedule.first_on_grid(at_ms - history_ms, step_ms);
-            let fed_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
-            let mut start_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
-            let far_strides = (history_ms / step_ms + FAR_INSTANTS_MAX - 1) / FAR_INSTANTS_MAX;
-            let near_from_ms = match fed_ms {
-                Some(_) => start_ms,
-                None => at_ms - NEAR_INSTANTS * step_ms,
-            };
-            let remember_from_ms = at_ms - REMEMBERED_INSTANTS * step_ms;
-            while start_ms < at_ms {
-                let (stride_ms, until_ms) = if start_ms < near_from_ms {
-                    (step_ms * far_strides, near_from_ms)
-                } else {
-                    (step_ms, at_ms)
-                };
-                let last_ms = start_ms + (CHUNK_INSTANTS - 1) * stride_ms;
-                let end_ms =
-                    last_ms.min(start_ms + (until_ms - 1 - start_ms) / stride_ms * stride_ms);
-                self.feed(ask, step_ms, (start_ms, end_ms, stride_ms), remember_from_ms)?;
-                self.fed.insert(step_ms, end_ms);
-                start_ms = end_ms + stride_ms;
+    /// Notes which series have a sample.
+    fn see(&mut self, answers: &Answers, at_ms: i64) {
+        let feeds = &self.feeds;
+        for labels in answers.signal.iter().filter_map(|(labels, value)| value.map(|_| labels)) {
+            let watched = self.series.get_mut(labels);
+            match watched {
+                Some(watched) => watched.seen(at_ms),
+                None => drop(self.series.insert(labels.clone(), Watched::new(feeds, at_ms))),
             }
         }
-        Ok(())
     }
 
-    fn feed(
+    /// Lets habits learn the samples of an instant, and asks them of every series, there or not.
+    fn keep_habits(
         &mut self,
         ask: Ask<'_>,
-        step_ms: i64,
-        times: (i64, i64, i64),
-        remember_from_ms: i64,
+        answers: &Answers,
+        at_ms: i64,
     ) -> Result<(), EvalError> {
-        let tracks = ask.tracks("signal", &self.program.signal, times)?;
-        let limits = match &self.program.limit {
-            Some(Limit::Moving(expr)) if self.feeds.uses_moving_limit(step_ms) => {
-                Some(by_labels(ask.tracks("limit", expr, times)?))
+        let Some(feed) = &self.feeds.habits else { return Ok(()) };
+        let is_fed = self.schedule.is_on_grid(at_ms, feed.step_ms);
+        let mut witness = Witness::new(ask, self.schedule, feed.step_ms);
+        for (labels, watched) in &mut self.series {
+            let value = answers.signal.get(labels).copied().flatten();
+            if let Some(value) = value.filter(|_| is_fed) {
+                watched.learn_habits(&self.feeds, labels, (at_ms, value), &mut witness)?;
             }
-            _ => None,
-        };
-        let feeds = &self.feeds;
-        let feeds_normal = feeds.normal.as_ref().is_some_and(|feed| feed.step_ms == step_ms);
-        for track in tracks {
-            let Some((first_ms, _)) = track.samples.first() else { continue };
-            let limits: Vec<&Vec<(i64, f64)>> =
-                limits.iter().flat_map(|limits| limits.of(&track.labels)).collect();
-            let watched =
-                self.series.entry(track.labels).or_insert_with(|| Watched::new(feeds, *first_ms));
-            for (time_ms, value) in track.samples {
-                let limit = only(limits.iter().filter_map(|limit| at(limit, time_ms)));
-                let sample = Sample { time_ms, value, limit };
-                let asked = time_ms >= remember_from_ms;
-                watched.seen(time_ms);
-                if feeds_normal {
-                    if asked {
-                        watched.judge(feeds, sample);
-                    }
-                    watched.learn_normal(sample);
-                }
-                watched.learn_crossings(feeds, step_ms, sample, asked);
-            }
+            watched.ask_habits(labels, at_ms, &mut witness)?;
         }
         Ok(())
     }
 
-    /// Asks once when the series were first seen, where `until` looks further back than the
-    /// learners have.
-    fn learn_history(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
-        let Some(until) = &self.program.until else { return Ok(()) };
-        let covered_ms = self.feeds.steps().iter().map(|(_, history_ms)| *history_ms).max();
-        if self.knows_history || covered_ms.is_some_and(|covered| covered >= until.history_ms) {
-            return Ok(());
+    /// Judges each series beside its peers, then lets it learn how it departs from them.
+    fn compare(&mut self, answers: &Answers, at_ms: i64) {
+        let Some(feed) = &self.feeds.peers else { return };
+        let learned = self.schedule.is_on_grid(at_ms, feed.step_ms);
+        let mut cohorts = Cohorts::new(&self.feeds, feed);
+        let seats = self.series.iter_mut().map(|(labels, watched)| {
+            let value = answers.signal.get(labels).copied().flatten();
+            (labels, Seat { watched, value })
+        });
+        for mut seats in cohorts.group(seats).into_values() {
+            cohorts.at(&mut seats, Instant { time_ms: at_ms, asked: true, learned });
         }
-        let step_ms = (until.history_ms / 512 / self.every_ms + 1) * self.every_ms;
-        let start_ms = at_ms - until.history_ms - step_ms;
-        for track in ask.tracks("signal", &self.program.signal, (start_ms, at_ms, step_ms))? {
-            let (Some(first), Some(last)) = (track.samples.first(), track.samples.last()) else {
-                continue;
-            };
-            let feeds = &self.feeds;
-            let new = || Watched::new(feeds, first.0);
-            let watched = self.series.entry(track.labels).or_insert_with(new);
-            watched.seen(first.0);
-            watched.seen(last.0);
-        }
-        self.knows_history = true;
-        Ok(())
     }
 
-    /// The series that are there, and those that were a short while ago.
+    /// The series that are there, and those that were a short while ago; where absence is asked
+    /// for, as long as they are not forgotten.
     fn reported(&self, answers: &Answers, at_ms: i64) -> BTreeSet<Labels> {
         let gone_ms = GONE_REPORTED_MS.max(3 * self.every_ms);
-        let gone = self.series.iter().filter(|(_, watched)| at_ms - watched.last_ms <= gone_ms);
+        let absence = self.feeds.habits.is_some();
+        let is_reported = |watched: &Watched| absence || at_ms - watched.last_ms <= gone_ms;
+        let gone = self.series.iter().filter(|(_, watched)| is_reported(watched));
         answers.signal.keys().chain(gone.map(|(labels, _)| labels)).cloned().collect()
     }
 
@@ -278,7 +228,6 @@ impl Watch {
         let mut verdict = None;
         if let Some(value) = value {
             let sample = Sample { time_ms: at_ms, value, limit };
-            watched.seen(at_ms);
             verdict = watched.judge(feeds, sample);
             for (step_ms, _) in feeds.steps() {
                 if !self.schedule.is_on_grid(at_ms, step_ms) {
@@ -289,6 +238,9 @@ impl Watch {
                 }
                 watched.learn_crossings(feeds, step_ms, sample, true);
             }
+        }
+        if feeds.normal.is_none() {
+            verdict = watched.beside_peers;
         }
         let facts = Facts { value, verdict: verdict.as_ref(), watched };
         let gates = self.program.gates.iter().zip(&answers.gates);
@@ -360,6 +312,7 @@ impl Watch {
                 &mut into.written,
             );
             if self.feeds.normal.is_some()
+                || self.feeds.peers.is_some()
                 || !self.feeds.crossings.is_empty()
                 || self.program.until.is_some()
             {
@@ -424,16 +377,7 @@ fn foresee(numbers: &mut Numbers, outlook: &Outlook) {
     }
 }
 
-fn by_labels(tracks: Vec<Track>) -> Joined<Vec<(i64, f64)>> {
-    Joined::new(tracks.into_iter().map(|track| (track.labels, track.samples)))
-}
-
-fn at(samples: &[(i64, f64)], time_ms: i64) -> Option<f64> {
-    let found = samples.binary_search_by_key(&time_ms, |(time_ms, _)| *time_ms).ok()?;
-    Some(samples[found].1)
-}
-
 /// The one element, if it is the only one.
-fn only<T>(mut elements: impl Iterator<Item = T>) -> Option<T> {
+pub(super) fn only<T>(mut elements: impl Iterator<Item = T>) -> Option<T> {
     elements.next().filter(|_| elements.next().is_none())
 }

@@ -1,9 +1,13 @@
 //! What a rule knows of one series: its learners, and what its conditions remember.
 
-use super::Truth;
+use super::ast::Side;
+use super::habitual::{Habitual, Kind};
 use super::memory::Memory;
-use super::program::{CrossingPlan, Limit, NormalPlan, Program, Test};
+use super::program::{CrossingPlan, HabitPlan, Limit, NormalPlan, PeersPlan, Program, Test};
+use super::witness::Witness;
+use super::{EvalError, Truth};
 use crate::learn::{Baseline, Calendar, Crossing, Outlook, Verdict, bucket_ms, default_threshold};
+use crate::series::Labels;
 
 /// The most learning instants that a baseline is fed from the store: two weeks of minutes.
 const INSTANTS_MAX: i64 = 20_160;
@@ -11,12 +15,19 @@ const INSTANTS_MAX: i64 = 20_160;
 const BUCKETS_MAX: i64 = 4_032;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// From how much history habits are learned: each weekday five times.
+const HABIT_HISTORY_MS: i64 = 35 * DAY_MS;
+/// For how long the state of a series that is gone is kept.
+const FORGET_AFTER_MS: i64 = 7 * DAY_MS;
 
 /// How the learners of a rule are made and fed.
 #[derive(Clone, Debug)]
 pub(super) struct Feeds {
     pub(super) normal: Option<NormalFeed>,
     pub(super) crossings: Vec<CrossingFeed>,
+    pub(super) peers: Option<PeersFeed>,
+    pub(super) habits: Option<HabitFeed>,
     /// The learned conditions of the program, by the memory that is their own.
     remembering: Vec<Test>,
 }
@@ -30,6 +41,21 @@ pub(super) struct NormalFeed {
 }
 
 #[derive(Clone, Debug)]
+pub(super) struct PeersFeed {
+    pub(super) plan: PeersPlan,
+    calendar: Calendar,
+    pub(super) step_ms: i64,
+    pub(super) history_ms: i64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct HabitFeed {
+    plan: HabitPlan,
+    calendar: Calendar,
+    pub(super) step_ms: i64,
+}
+
+#[derive(Clone, Debug)]
 pub(super) struct CrossingFeed {
     pub(super) plan: CrossingPlan,
     /// The limit, where it does not move.
@@ -40,16 +66,24 @@ pub(super) struct CrossingFeed {
 
 impl Feeds {
     pub(super) fn new(program: &Program, every_ms: i64) -> Feeds {
-        let normal = program.normal.as_ref().map(|plan| {
-            let step_ms = normal_step_ms(every_ms);
-            let zone = plan.zone.as_deref();
-            NormalFeed {
-                plan: plan.clone(),
-                // An unknown zone was refused when the rule was checked.
-                calendar: zone.and_then(Calendar::zone).unwrap_or_else(Calendar::utc),
-                step_ms,
-                history_ms: plan.from_ms.min(INSTANTS_MAX.saturating_mul(step_ms)),
-            }
+        let step_ms = normal_step_ms(every_ms);
+        let history_ms = |plan: &NormalPlan| plan.from_ms.min(INSTANTS_MAX.saturating_mul(step_ms));
+        let normal = program.normal.as_ref().map(|plan| NormalFeed {
+            plan: plan.clone(),
+            calendar: calendar(plan.zone.as_deref()),
+            step_ms,
+            history_ms: history_ms(plan),
+        });
+        let peers = program.peers.as_ref().map(|plan| PeersFeed {
+            plan: plan.clone(),
+            calendar: calendar(plan.normal.zone.as_deref()),
+            step_ms,
+            history_ms: history_ms(&plan.normal),
+        });
+        let habits = program.habits.is_any().then(|| HabitFeed {
+            plan: program.habits.clone(),
+            calendar: calendar(program.habits.zone.as_deref()),
+            step_ms,
         });
         let crossings = program.crossings.iter().map(|plan| {
             let step_ms = crossing_step_ms(every_ms, plan.within_ms);
@@ -67,6 +101,8 @@ impl Feeds {
         Feeds {
             normal,
             crossings: crossings.collect(),
+            peers,
+            habits,
             remembering: program.remembering().into_iter().cloned().collect(),
         }
     }
@@ -75,10 +111,18 @@ impl Feeds {
     pub(super) fn steps(&self) -> Vec<(i64, i64)> {
         let normal = self.normal.iter().map(|feed| (feed.step_ms, feed.history_ms));
         let crossings = self.crossings.iter().map(|feed| (feed.step_ms, feed.history_ms));
-        let mut steps: Vec<(i64, i64)> = normal.chain(crossings).collect();
+        let peers = self.peers.iter().map(|feed| (feed.step_ms, feed.history_ms));
+        let habits = self.habits.iter().map(|feed| (feed.step_ms, HABIT_HISTORY_MS));
+        let mut steps: Vec<(i64, i64)> =
+            normal.chain(crossings).chain(peers).chain(habits).collect();
         steps.sort_by_key(|(step_ms, history_ms)| (*step_ms, std::cmp::Reverse(*history_ms)));
         steps.dedup_by_key(|(step_ms, _)| *step_ms);
         steps
+    }
+
+    /// Whether the learners of this step have to see every instant: a habit knows times only.
+    pub(super) fn needs_each_instant(&self, step_ms: i64) -> bool {
+        self.habits.as_ref().is_some_and(|feed| feed.step_ms == step_ms)
     }
 
     /// Whether a forecast of this step needs the limit that moves.
@@ -92,6 +136,13 @@ impl Feeds {
 pub(super) struct Watched {
     pub(super) baseline: Option<Baseline>,
     crossings: Vec<Crossing>,
+    /// Of the departure from the peers.
+    peers: Option<Baseline>,
+    /// What the peers say of the last sample.
+    pub(super) beside_peers: Option<Verdict>,
+    /// For `is missing` and for `is late`.
+    pub(super) samples: Option<Habitual>,
+    pub(super) events: Option<Habitual>,
     pub(super) memories: Vec<Memory>,
     /// The latest forecasts.
     pub(super) outlooks: Vec<Outlook>,
@@ -113,9 +164,19 @@ impl Watched {
         let baseline = |feed: &NormalFeed| Baseline::new(feed.plan.season, feed.calendar.clone());
         let crossing =
             |feed: &CrossingFeed| Crossing::new(feed.plan.from, feed.step_ms, feed.plan.within_ms);
+        let peers =
+            |feed: &PeersFeed| Baseline::new(feed.plan.normal.season, feed.calendar.clone());
+        let habitual = |kind: Kind, is_wanted: fn(&HabitPlan) -> bool| {
+            let feed = feeds.habits.as_ref().filter(|feed| is_wanted(&feed.plan));
+            feed.map(|feed| Habitual::new(kind, feed.calendar.clone(), feed.step_ms))
+        };
         Watched {
             baseline: feeds.normal.as_ref().map(baseline),
             crossings: feeds.crossings.iter().map(crossing).collect(),
+            peers: feeds.peers.as_ref().map(peers),
+            beside_peers: None,
+            samples: habitual(Kind::Sample, |plan| plan.samples),
+            events: habitual(Kind::Rise, |plan| plan.events),
             memories: vec![Memory::new(); feeds.remembering.len()],
             outlooks: vec![Outlook::Unknown; feeds.crossings.len()],
             first_ms,
@@ -146,6 +207,71 @@ impl Watched {
         if let Some(baseline) = &mut self.baseline {
             baseline.learn(sample.time_ms, sample.value);
         }
+    }
+
+    /// Asks what the series' own departures make of one.
+    pub(super) fn departure(&self, time_ms: i64, by: f64, threshold: f64) -> Option<Verdict> {
+        self.peers.as_ref()?.judge(time_ms, by, threshold)
+    }
+
+    /// Remembers what was said of a value beside its peers.
+    pub(super) fn judged_by_peers(
+        &mut self,
+        feeds: &Feeds,
+        value: Option<f64>,
+        verdict: Option<Verdict>,
+    ) {
+        self.beside_peers = verdict;
+        let Some(value) = value else { return };
+        for (memory, test) in self.memories.iter_mut().zip(&feeds.remembering) {
+            if let Test::Differs { by, hold } = test {
+                memory.judged(value, verdict.as_ref(), (Side::Either, *by), hold.sticky);
+            }
+        }
+    }
+
+    pub(super) fn learn_peers(&mut self, time_ms: i64, by: f64) {
+        if let Some(baseline) = &mut self.peers {
+            baseline.learn(time_ms, by);
+        }
+    }
+
+    /// Lets the habits learn a sample at a learning instant.
+    pub(super) fn learn_habits(
+        &mut self,
+        feeds: &Feeds,
+        series: &Labels,
+        sample: (i64, f64),
+        witness: &mut Witness<'_>,
+    ) -> Result<(), EvalError> {
+        let Some(feed) = &feeds.habits else { return Ok(()) };
+        let mut habits = self.samples.iter_mut().chain(&mut self.events);
+        habits.try_for_each(|habit| habit.learn(series, sample, feed.step_ms, witness))
+    }
+
+    /// Asks the habits whether something is overdue at an instant.
+    pub(super) fn ask_habits(
+        &mut self,
+        series: &Labels,
+        at_ms: i64,
+        witness: &mut Witness<'_>,
+    ) -> Result<(), EvalError> {
+        let is_there = self.last_ms == at_ms;
+        let mut habits = self.samples.iter_mut().chain(&mut self.events);
+        habits.try_for_each(|habit| habit.ask(series, at_ms, is_there, witness))
+    }
+
+    /// Until when the state is kept though the series is gone: 7 days, which count from when its
+    /// next event would have been overdue. Who has no habit yet may still be learning a rare one.
+    pub(super) fn forget_ms(&self) -> i64 {
+        let of = |habit: &Habitual| match habit.due() {
+            Some(due) => due.latest_ms.saturating_add(FORGET_AFTER_MS),
+            None => self.last_ms.saturating_add(HABIT_HISTORY_MS),
+        };
+        let missing = self.samples.as_ref().and_then(Habitual::due);
+        let missing = missing.map(|due| due.latest_ms.saturating_add(FORGET_AFTER_MS));
+        let late = self.events.as_ref().map(of);
+        missing.max(late).unwrap_or(i64::MIN).max(self.last_ms + FORGET_AFTER_MS)
     }
 
     /// Lets the forecasts of this step learn a sample, and says where it is heading if asked.
@@ -187,6 +313,11 @@ impl Watched {
     pub(super) fn remembered(&self, slot: usize) -> Truth {
         self.memories.get(slot).map_or(Truth::Unknown, |memory| memory.truth)
     }
+}
+
+/// The calendar of a zone; one that is not known was refused when the rule was checked.
+fn calendar(zone: Option<&str>) -> Calendar {
+    zone.and_then(Calendar::zone).unwrap_or_else(Calendar::utc)
 }
 
 /// The least multiple of `every_ms` that is at least a minute.

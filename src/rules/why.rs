@@ -2,6 +2,7 @@
 
 use super::ast::{Compare, Side};
 use super::decide::Facts;
+use super::habitual::Habitual;
 use super::program::{Program, Test, UntilProgram};
 use super::unit::format_seconds;
 use super::{Numbers, Truth, Unit};
@@ -22,7 +23,9 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn new(program: &Program) -> Words {
-        let zone = program.normal.as_ref().and_then(|plan| plan.zone.as_deref());
+        let peers = program.peers.as_ref().map(|plan| &plan.normal);
+        let normal = program.normal.as_ref().or(peers).and_then(|plan| plan.zone.as_deref());
+        let zone = normal.or(program.habits.zone.as_deref());
         Words {
             signal: name_of(&program.signal),
             calendar: zone.and_then(Calendar::zone).unwrap_or_else(Calendar::utc),
@@ -40,7 +43,6 @@ impl Words {
         at_ms: i64,
     ) -> String {
         let unit = program.unit;
-        let Some(value) = facts.value else { return format!("{} has no sample", self.signal) };
         let when = &program.clauses[clause].when;
         let outcome = facts.holds(when);
         let mut parts = Vec::new();
@@ -50,7 +52,10 @@ impl Words {
             }
         });
         parts.dedup();
-        let signal = format!("{} {}", self.signal, unit.format(value));
+        let signal = match facts.value {
+            Some(value) => format!("{} {}", self.signal, unit.format(value)),
+            None => format!("{} has no sample", self.signal),
+        };
         if parts.is_empty() { signal } else { format!("{signal}{}", parts.join(" and")) }
     }
 
@@ -83,6 +88,8 @@ impl Words {
     ) -> Option<String> {
         let unit = program.unit;
         match test {
+            // Of an absent series only habits have something to say.
+            _ if facts.value.is_none() && !matches!(test, Test::Missing | Test::Late) => None,
             Test::Value(compare, bound) => {
                 let not = if facts.holds(test) == Truth::False { " not" } else { "" };
                 Some(format!(" is{not} {} {}", comparison(*compare), unit.format(*bound)))
@@ -95,8 +102,50 @@ impl Words {
                 let within_ms = program.crossings[*crossing].within_ms;
                 Some(reaches(&facts.watched.outlooks[*crossing], numbers, within_ms, unit))
             }
+            Test::Differs { .. } => Some(match &facts.watched.beside_peers {
+                Some(verdict) => {
+                    let band = span(unit, verdict.lower, verdict.upper);
+                    format!("; beside its peers {band} is usual for it")
+                }
+                None => "; what is usual for it beside its peers is not known yet".to_owned(),
+            }),
+            Test::Shifts { .. } => Some(match facts.verdict.map(|verdict| verdict.shift) {
+                Some(Some(shift)) => {
+                    let (from, to) = (unit.format(shift.from), unit.format(shift.to));
+                    format!("; its level went from {from} to {to} on {}", self.time(shift.since_ms))
+                }
+                Some(None) => "; its level has not shifted".to_owned(),
+                None => "; what is normal is not known yet".to_owned(),
+            }),
+            Test::Missing => self.habit(facts.watched.samples.as_ref(), "sample", at_ms),
+            Test::Late => self.habit(facts.watched.events.as_ref(), "event", at_ms),
             Test::Inside | Test::ProbabilityBelow { .. } | Test::All(_) | Test::Any(_) => None,
         }
+    }
+
+    /// `; its last event was 26h ago, the next was expected Tue 02:00 and had to come by Tue 03:10
+    /// (learned from 40)`
+    fn habit(&self, habit: Option<&Habitual>, what: &str, at_ms: i64) -> Option<String> {
+        let habit = habit?;
+        let Some((due, last_ms)) = habit.due().zip(habit.habit().last_ms()) else {
+            return Some(format!("; when its next {what} has to come is not known yet"));
+        };
+        let ago = format_seconds(((at_ms - last_ms) / 1000) as f64);
+        let (expected, latest) = (self.time(due.expected_ms), self.time(due.latest_ms));
+        let (was, had) = if at_ms > due.latest_ms { ("was", "had") } else { ("is", "has") };
+        Some(format!(
+            "; its last {what} was {ago} ago, the next {was} expected {expected} and {had} to come \
+             by {latest} (learned from {})",
+            habit.habit().events()
+        ))
+    }
+
+    /// `Tue 15:00`
+    fn time(&self, time_ms: i64) -> String {
+        let week_ms = self.calendar.week_ms(time_ms);
+        let weekday = WEEKDAYS[(week_ms / DAY_MS) as usize % 7];
+        let (hour, minute) = (week_ms % DAY_MS / HOUR_MS, week_ms % HOUR_MS / 60_000);
+        format!("{weekday} {hour:02}:{minute:02}")
     }
 
     fn normal(

@@ -10,6 +10,8 @@ mod troubles;
 mod crossing;
 mod family;
 mod files;
+mod habit;
+mod peers;
 mod pictures;
 mod profile;
 

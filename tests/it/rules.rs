@@ -1,5 +1,8 @@
 //! Rules against stored samples, and `forewarn check`.
 
+mod cohorts;
+mod habits;
+
 use std::process::Command;
 use std::sync::Arc;
 

@@ -1,0 +1,158 @@
+//! History to learners: what was stored before a rule was loaded, what was missed, and what lies
+//! between evaluations.
+
+use super::EvalError;
+use super::ask::{Ask, Track};
+use super::cohort::Cohorts;
+use super::join::Joined;
+use super::program::Limit;
+use super::watch::{Watch, only};
+use super::watched::{Sample, Watched};
+use super::witness::Witness;
+
+/// How many instants are read from the store at a time.
+const CHUNK_INSTANTS: i64 = 2_048;
+/// How many instants of history are read at their own step when a rule is loaded, and how many at
+/// most of what lies before.
+const NEAR_INSTANTS: i64 = 2_880;
+const FAR_INSTANTS_MAX: i64 = 20_160;
+/// For how many of the latest missed instants conditions are brought up to date too.
+const REMEMBERED_INSTANTS: i64 = 240;
+
+impl Watch {
+    /// Feeds the learners every instant before `at_ms` that they have not seen, from the store: at
+    /// first all of the history that they use, its far part in larger strides, later what was missed
+    /// or lies between evaluations.
+    pub(super) fn catch_up(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
+        for (step_ms, history_ms) in self.feeds.steps() {
+            let oldest_ms = self.schedule.first_on_grid(at_ms - history_ms, step_ms);
+            let fed_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
+            let mut start_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
+            let far_strides = if self.feeds.needs_each_instant(step_ms) {
+                1
+            } else {
+                (history_ms / step_ms + FAR_INSTANTS_MAX - 1) / FAR_INSTANTS_MAX
+            };
+            let near_from_ms = match fed_ms {
+                Some(_) => start_ms,
+                None => at_ms - NEAR_INSTANTS * step_ms,
+            };
+            let remember_from_ms = at_ms - REMEMBERED_INSTANTS * step_ms;
+            while start_ms < at_ms {
+                let (stride_ms, until_ms) = if start_ms < near_from_ms {
+                    (step_ms * far_strides, near_from_ms)
+                } else {
+                    (step_ms, at_ms)
+                };
+                let last_ms = start_ms + (CHUNK_INSTANTS - 1) * stride_ms;
+                let end_ms =
+                    last_ms.min(start_ms + (until_ms - 1 - start_ms) / stride_ms * stride_ms);
+                self.feed(ask, step_ms, (start_ms, end_ms, stride_ms), remember_from_ms)?;
+                self.fed.insert(step_ms, end_ms);
+                start_ms = end_ms + stride_ms;
+            }
+        }
+        Ok(())
+    }
+
+    fn feed(
+        &mut self,
+        ask: Ask<'_>,
+        step_ms: i64,
+        times: (i64, i64, i64),
+        remember_from_ms: i64,
+    ) -> Result<(), EvalError> {
+        let mut tracks = ask.tracks("signal", &self.program.signal, times)?;
+        tracks.retain(|track| !track.samples.is_empty());
+        let limits = match &self.program.limit {
+            Some(Limit::Moving(expr)) if self.feeds.uses_moving_limit(step_ms) => {
+                Some(by_labels(ask.tracks("limit", expr, times)?))
+            }
+            _ => None,
+        };
+        let feeds = &self.feeds;
+        let feeds_normal = feeds.normal.as_ref().is_some_and(|feed| feed.step_ms == step_ms);
+        let feeds_peers = feeds.peers.as_ref().is_some_and(|feed| feed.step_ms == step_ms);
+        let feeds_habits = feeds.needs_each_instant(step_ms);
+        let mut witness = Witness::new(ask, self.schedule, step_ms);
+        for track in &tracks {
+            let Some((first_ms, _)) = track.samples.first() else { continue };
+            let limits: Vec<&Vec<(i64, f64)>> =
+                limits.iter().flat_map(|limits| limits.of(&track.labels)).collect();
+            let watched = self
+                .series
+                .entry(track.labels.clone())
+                .or_insert_with(|| Watched::new(feeds, *first_ms));
+            for (time_ms, value) in track.samples.iter().copied() {
+                let limit = only(limits.iter().filter_map(|limit| at(limit, time_ms)));
+                let sample = Sample { time_ms, value, limit };
+                let asked = time_ms >= remember_from_ms;
+                watched.seen(time_ms);
+                if feeds_normal {
+                    if asked {
+                        watched.judge(feeds, sample);
+                    }
+                    watched.learn_normal(sample);
+                }
+                if feeds_habits {
+                    watched.learn_habits(feeds, &track.labels, (time_ms, value), &mut witness)?;
+                }
+                watched.learn_crossings(feeds, step_ms, sample, asked);
+            }
+        }
+        if feeds_peers {
+            self.feed_peers(&tracks, times, remember_from_ms);
+        }
+        Ok(())
+    }
+
+    /// Asks once when the series were first seen, where `until` looks further back than the
+    /// learners have.
+    pub(super) fn learn_history(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
+        let Some(until) = &self.program.until else { return Ok(()) };
+        let covered_ms = self.feeds.steps().iter().map(|(_, history_ms)| *history_ms).max();
+        if self.knows_history || covered_ms.is_some_and(|covered| covered >= until.history_ms) {
+            return Ok(());
+        }
+        let step_ms = (until.history_ms / 512 / self.every_ms + 1) * self.every_ms;
+        let start_ms = at_ms - until.history_ms - step_ms;
+        for track in ask.tracks("signal", &self.program.signal, (start_ms, at_ms, step_ms))? {
+            let (Some(first), Some(last)) = (track.samples.first(), track.samples.last()) else {
+                continue;
+            };
+            let feeds = &self.feeds;
+            let new = || Watched::new(feeds, first.0);
+            let watched = self.series.entry(track.labels).or_insert_with(new);
+            watched.seen(first.0);
+            watched.seen(last.0);
+        }
+        self.knows_history = true;
+        Ok(())
+    }
+
+    /// Lets each series learn how it departs from its peers, instant after instant: what is learned
+    /// of one depends on the others at that time.
+    fn feed_peers(&mut self, tracks: &[Track], times: (i64, i64, i64), remember_from_ms: i64) {
+        let feeds = &self.feeds;
+        let Some(feed) = &feeds.peers else { return };
+        let mut cohorts = Cohorts::new(feeds, feed);
+        // Both in order of labels.
+        let mut tracks = tracks.iter().peekable();
+        let members = self.series.iter_mut().filter_map(|(labels, watched)| {
+            let track = tracks.next_if(|track| track.labels == *labels)?;
+            Some((labels, (watched, track)))
+        });
+        for members in cohorts.group(members).into_values() {
+            cohorts.walk(members, times, remember_from_ms);
+        }
+    }
+}
+
+fn by_labels(tracks: Vec<Track>) -> Joined<Vec<(i64, f64)>> {
+    Joined::new(tracks.into_iter().map(|track| (track.labels, track.samples)))
+}
+
+fn at(samples: &[(i64, f64)], time_ms: i64) -> Option<f64> {
+    let found = samples.binary_search_by_key(&time_ms, |(time_ms, _)| *time_ms).ok()?;
+    Some(samples[found].1)
+}
