@@ -1,15 +1,20 @@
 //! Gradient boosting of small trees on the logistic loss, over binned features.
 //!
-//! Source: Friedman, "Greedy function approximation: a gradient boosting machine" (2001); leaf-wise
-//! growth over histograms as in Ke et al., "LightGBM" (2017).
+//! Source: Friedman, "Greedy function approximation: a gradient boosting machine" (2001) and
+//! "Stochastic gradient boosting" (2002); leaf-wise growth over histograms as in Ke et al.,
+//! "LightGBM" (2017).
 
+use fastrand::Rng;
 use forewarn::learn::FEATURES;
 
-const TREES: usize = 80;
+const TREES: usize = 100;
 const LEAVES: usize = 12;
-const RATE: f64 = 0.1;
-const ROWS_MIN: f64 = 300.0;
+const RATE: f64 = 0.08;
+const ROWS_MIN: f64 = 600.0;
 const L2: f64 = 5.0;
+/// Share of the features that a tree sees, so that none leans on a few that serve the known sources
+/// best.
+const SEES: f64 = 0.4;
 const BINS: usize = 255;
 
 /// An example: what the trees see, whether a crossing followed, and how much it counts.
@@ -53,6 +58,7 @@ impl Model {
         let bias = libm::log(crossed / (weight - crossed));
         let mut logits = vec![bias; rows.len()];
         let mut trees = Vec::new();
+        let mut rng = Rng::with_seed(1);
         for _ in 0..TREES {
             let slopes: Vec<(f64, f64)> = rows
                 .iter()
@@ -63,7 +69,8 @@ impl Model {
                     (row.weight * off, row.weight * p * (1.0 - p))
                 })
                 .collect();
-            let tree = Growing { binned: &binned, slopes: &slopes }.grow(&edges);
+            let sees = std::array::from_fn(|_| rng.f64() < SEES);
+            let tree = Growing { binned: &binned, slopes: &slopes, sees }.grow(&edges);
             for (row, logit) in rows.iter().zip(&mut logits) {
                 *logit += f64::from(leaf(&tree, &row.features));
             }
@@ -119,6 +126,8 @@ struct Growing<'a> {
     binned: &'a [Vec<u8>],
     /// Slope and curvature of the loss at each row.
     slopes: &'a [(f64, f64)],
+    /// Which features may split.
+    sees: [bool; FEATURES],
 }
 
 enum Branch {
@@ -130,7 +139,7 @@ impl Growing<'_> {
     fn grow(&self, edges: &[Vec<f32>]) -> Vec<Node> {
         let all: Vec<u32> = (0..self.slopes.len() as u32).collect();
         let histogram = self.histogram(&all);
-        let mut leaves = vec![Growing::leaf(all, histogram)];
+        let mut leaves = vec![self.leaf(all, histogram)];
         let mut branches = vec![Branch::Leaf(0)];
         while leaves.len() < LEAVES {
             let gain = |leaf: &Leaf| leaf.best.map_or(0.0, |(gain, ..)| gain);
@@ -185,6 +194,10 @@ impl Growing<'_> {
     fn histogram(&self, rows: &[u32]) -> Histogram {
         let of = |feature: usize| {
             let mut bins = [(0.0, 0.0, 0.0); BINS + 1];
+            // The first holds the totals, seen or not.
+            if feature > 0 && !self.sees[feature] {
+                return bins;
+            }
             let binned = &self.binned[feature];
             for row in rows {
                 let (slope, curve) = self.slopes[*row as usize];
@@ -203,11 +216,12 @@ impl Growing<'_> {
         })
     }
 
-    fn leaf(rows: Vec<u32>, histogram: Histogram) -> Leaf {
+    fn leaf(&self, rows: Vec<u32>, histogram: Histogram) -> Leaf {
         let (slope, curve) = total(&histogram);
         let score = |slope: f64, curve: f64| slope * slope / (curve + L2);
         let mut best: Option<(f64, usize, usize)> = None;
-        for (feature, bins) in histogram.iter().enumerate() {
+        let seen = histogram.iter().enumerate().filter(|(feature, _)| self.sees[*feature]);
+        for (feature, bins) in seen {
             let mut left = (0.0, 0.0, 0.0);
             for (at, bin) in bins.iter().enumerate().take(BINS) {
                 left = (left.0 + bin.0, left.1 + bin.1, left.2 + bin.2);
@@ -243,7 +257,7 @@ impl Growing<'_> {
             .collect();
         let (of_left, of_right) =
             if left.len() <= right.len() { (of_small, of_large) } else { (of_large, of_small) };
-        (Growing::leaf(left, of_left), Growing::leaf(right, of_right))
+        (self.leaf(left, of_left), self.leaf(right, of_right))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where examples come from: made-up series with their limit, and real ones with limits put above
 //! and below them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 use flate2::read::MultiGzDecoder;
-use forewarn::learn::{Crossing, Direction, FEATURES, bucket_ms};
+use forewarn::learn::{Crossing, Direction, Question, bucket_ms};
+use serde::Deserialize;
 
-use crate::generate::{self, FAMILIES};
+use crate::generate::{self, FAMILIES, Kind};
+use crate::scores::alerts::Limited;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -19,6 +21,13 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// Monday, 2024-07-01.
 const START_MS: i64 = 1_719_792_000_000;
 const HORIZONS_H: [i64; 5] = [1, 2, 4, 8, 12];
+/// The horizon at which what was learned is tried.
+pub(crate) const TRIED_MS: i64 = 4 * HOUR_MS;
+/// Seeds of made-up series: those that teach, and those on which is tried what was learned.
+const TAUGHT: std::ops::Range<u64> = 0..14;
+const TRIED: std::ops::Range<u64> = 100..108;
+/// Off a limit for so long, a series comes to it anew.
+const ANEW_S: f64 = 7_200.0;
 /// As those who score it do: no question within so long after a crossing.
 const AFTER_CROSSING_MS: i64 = 30 * MINUTE_MS;
 
@@ -27,6 +36,27 @@ const AFTER_CROSSING_MS: i64 = 30 * MINUTE_MS;
 pub(crate) struct Track {
     pub(crate) step_ms: i64,
     pub(crate) samples: Vec<(i64, f64)>,
+    /// What it does, where it is made up.
+    pub(crate) kind: Option<Kind>,
+    /// What is known of its limit.
+    truth: Option<Truth>,
+}
+
+/// What the maker of a series knows of its limit; times in seconds.
+#[derive(Clone, Debug, Deserialize)]
+struct Truth {
+    family: String,
+    threshold: f64,
+    dir: String,
+    events: Vec<f64>,
+    sudden: Vec<f64>,
+    #[serde(default)]
+    would: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Truths {
+    series: BTreeMap<String, Truth>,
 }
 
 /// A series that is asked about several limits from one side, for one horizon.
@@ -38,21 +68,32 @@ pub(crate) struct Run {
     pub(crate) limits: Vec<f64>,
 }
 
-/// Series of one origin, which are left out together.
+/// Series of one origin.
 pub(crate) struct Source {
     pub(crate) name: &'static str,
     /// Share of all weight.
     pub(crate) share: f64,
     pub(crate) tracks: Vec<Track>,
+    /// What teaches.
     pub(crate) runs: Vec<Run>,
+    /// On what is tried what was learned from others: each with one limit.
+    pub(crate) trials: Vec<Run>,
 }
 
-/// A question to the trees, and what came of it.
+/// A question, and what came of it.
 pub(crate) struct Asked {
     pub(crate) time_ms: i64,
     /// None: on the limit.
-    pub(crate) features: Option<[f32; FEATURES]>,
+    pub(crate) question: Option<Question>,
     pub(crate) crossed: bool,
+    /// Whether the series lasts long enough to tell.
+    pub(crate) is_known: bool,
+}
+
+impl Track {
+    fn real(step_ms: i64, samples: Vec<(i64, f64)>) -> Track {
+        Track { step_ms, samples, kind: None, truth: None }
+    }
 }
 
 impl Source {
@@ -63,47 +104,29 @@ impl Source {
         track.samples.len() * track.step_ms as usize / width_ms as usize
     }
 
-    /// Returns made-up series of some families.
-    pub(crate) fn made_up(
-        name: &'static str,
-        share: f64,
-        families: std::ops::Range<usize>,
-        seeds: std::ops::Range<u64>,
-    ) -> Source {
-        let (mut tracks, mut runs) = (Vec::new(), Vec::new());
-        for number in families {
-            for seed in seeds.clone() {
-                let seed = seed * 1_000 + number as u64;
-                let mut rng = Rng::with_seed(seed);
-                let start_ms = START_MS + MINUTE_MS * rng.i64(0..7 * 1440);
-                let values = generate::series(FAMILIES[number].1, seed);
-                let timed = values.into_iter().zip(0..);
-                let samples = timed.filter(|(value, _)| !value.is_nan());
-                let samples =
-                    samples.map(|(value, minute)| (start_ms + minute * MINUTE_MS, value)).collect();
-                tracks.push(Track { step_ms: MINUTE_MS, samples });
-                for hours in HORIZONS_H {
-                    runs.push(Run {
-                        track: tracks.len() - 1,
-                        direction: Direction::FromBelow,
-                        horizon_ms: hours * HOUR_MS,
-                        limits: vec![1.0],
-                    });
+    /// Returns made-up series of all families, whose limit is 1.
+    pub(crate) fn made_up(share: f64) -> Source {
+        let (mut tracks, mut runs, mut trials) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..FAMILIES.len() {
+            for seed in TAUGHT.chain(TRIED) {
+                let (track, limits) = (tracks.len(), vec![1.0]);
+                let direction = Direction::FromBelow;
+                tracks.push(made_up(number, seed * 1_000 + number as u64));
+                let run = |horizon_ms| Run { track, direction, horizon_ms, limits: limits.clone() };
+                if TAUGHT.contains(&seed) {
+                    runs.extend(HORIZONS_H.map(|hours| run(hours * HOUR_MS)));
+                } else {
+                    trials.push(run(TRIED_MS));
                 }
             }
         }
-        Source { name, share, tracks, runs }
+        Source { name: "made up", share, tracks, runs, trials }
     }
 
     /// Returns made-up series of a file (`name,start,step,value value …`) with their limits.
-    pub(crate) fn limited(
-        name: &'static str,
-        share: f64,
-        series: &Path,
-        limits: &Path,
-    ) -> Result<Source> {
-        let limits: serde_json::Value = serde_json::from_reader(File::open(limits)?)?;
-        let (mut tracks, mut runs) = (Vec::new(), Vec::new());
+    pub(crate) fn exhaustion(share: f64, series: &Path, truths: &Path) -> Result<Source> {
+        let mut truths: Truths = serde_json::from_reader(File::open(truths)?)?;
+        let (mut tracks, mut runs, mut trials) = (Vec::new(), Vec::new(), Vec::new());
         for line in lines(series)? {
             let line = line?;
             let fields: Vec<&str> = line.splitn(4, ',').collect();
@@ -113,38 +136,103 @@ impl Source {
             let samples = timed
                 .filter_map(|(value, at)| Some((start_ms + at * step_ms, value.ok()?)))
                 .collect();
-            tracks.push(Track { step_ms, samples });
-            let limit = &limits["series"][id];
-            let is_above = limit["dir"] == "ge";
-            let direction = if is_above { Direction::FromBelow } else { Direction::FromAbove };
-            let limits = vec![limit["threshold"].as_f64().context("a threshold")?];
-            for hours in HORIZONS_H {
-                let (limits, horizon_ms) = (limits.clone(), hours * HOUR_MS);
-                runs.push(Run { track: tracks.len() - 1, direction, horizon_ms, limits });
-            }
+            let truth = truths.series.remove(id).with_context(|| format!("no limit of {id}"))?;
+            let direction =
+                if truth.dir == "ge" { Direction::FromBelow } else { Direction::FromAbove };
+            let (track, limits) = (tracks.len(), vec![truth.threshold]);
+            let run = |horizon_ms| Run { track, direction, horizon_ms, limits: limits.clone() };
+            runs.extend(HORIZONS_H.map(|hours| run(hours * HOUR_MS)));
+            trials.push(run(TRIED_MS));
+            let kind = Some(kind_of(&truth.family)?);
+            tracks.push(Track { step_ms, samples, kind, truth: Some(truth) });
         }
-        Ok(Source { name, share, tracks, runs })
+        Ok(Source { name: "exhaustion", share, tracks, runs, trials })
     }
 
-    /// Returns the series of files, with limits drawn from their first week.
-    pub(crate) fn real(name: &'static str, share: f64, tracks: Vec<Track>) -> Source {
+    /// Returns the series of files, with limits drawn from their first week; `trials` of them on
+    /// each side are tried.
+    pub(crate) fn real(
+        name: &'static str,
+        share: f64,
+        trials_each: usize,
+        tracks: Vec<Track>,
+    ) -> Source {
         let mut rng = Rng::with_seed(share.to_bits());
-        let mut runs = Vec::new();
-        for (number, track) in tracks.iter().enumerate() {
+        let (mut runs, mut trials) = (Vec::new(), Vec::new());
+        for (track, of_track) in tracks.iter().enumerate() {
             for direction in [Direction::FromBelow, Direction::FromAbove] {
-                for hours in HORIZONS_H {
-                    let limits = (0..3).map(|_| limit(track, direction, &mut rng)).collect();
-                    runs.push(Run {
-                        track: number,
-                        direction,
-                        horizon_ms: hours * HOUR_MS,
-                        limits,
-                    });
-                }
+                let mut run = |horizon_ms, limits: usize| {
+                    let limits =
+                        (0..limits).map(|_| limit(of_track, direction, &mut rng)).collect();
+                    Run { track, direction, horizon_ms, limits }
+                };
+                runs.extend(HORIZONS_H.map(|hours| run(hours * HOUR_MS, 3)));
+                trials.extend((0..trials_each).map(|_| run(TRIED_MS, 1)));
             }
         }
-        Source { name, share, tracks, runs }
+        Source { name, share, tracks, runs, trials }
     }
+
+    /// Returns a trial as those who score it see it.
+    pub(crate) fn limited(&self, trial: &Run) -> Limited {
+        let track = &self.tracks[trial.track];
+        let first_ms = track.samples.first().map_or(0, |(time_ms, _)| *time_ms);
+        let row = |time_ms: i64| ((time_ms - first_ms) / track.step_ms) as usize;
+        let rows = track.samples.last().map_or(0, |(time_ms, _)| row(*time_ms) + 1);
+        let mut values = vec![f64::NAN; rows];
+        for (time_ms, value) in &track.samples {
+            values[row(*time_ms)] = *value;
+        }
+        let mut limited = Limited {
+            name: String::new(),
+            start: first_ms as f64 / 1000.0,
+            step: track.step_ms as f64 / 1000.0,
+            values,
+            threshold: trial.limits[0],
+            is_floor: trial.direction == Direction::FromAbove,
+            events: Vec::new(),
+            sudden: Vec::new(),
+            would: Vec::new(),
+        };
+        if let Some(Truth { events, sudden, would, .. }) = track.truth.clone() {
+            return Limited { events, sudden, would, ..limited };
+        }
+        let mut before = f64::NEG_INFINITY;
+        for row in 1..rows {
+            if limited.is_at_limit(limited.values[row]) {
+                let time = limited.time(row);
+                if time - before >= ANEW_S {
+                    limited.events.push(time);
+                }
+                before = time;
+            }
+        }
+        limited
+    }
+}
+
+fn made_up(family: usize, seed: u64) -> Track {
+    let mut rng = Rng::with_seed(seed);
+    let start_ms = START_MS + MINUTE_MS * rng.i64(0..7 * 1440);
+    let (_, kind, of_family) = FAMILIES[family];
+    let timed = generate::series(of_family, seed).into_iter().zip(0..);
+    let samples = timed
+        .filter(|(value, _)| !value.is_nan())
+        .map(|(value, minute)| (start_ms + minute * MINUTE_MS, value))
+        .collect();
+    Track { step_ms: MINUTE_MS, samples, kind: Some(kind), truth: None }
+}
+
+/// Returns the kind of a family of the public file.
+fn kind_of(family: &str) -> Result<Kind> {
+    Ok(match family {
+        "steady" | "diurnal_fill" | "fixed" => Kind::Fills,
+        "rotate_size" | "rotate_time" | "rotate_broken" | "compaction" => Kind::Rotations,
+        "leak_gc" | "conn_leak" => Kind::Leaks,
+        "plateau" | "steps" | "bursts_safe" | "copy_full" => Kind::Levels,
+        "ou" | "walk" | "req_growth" | "req_safe" => Kind::Waves,
+        _ => bail!("what does {family:?} do?"),
+    })
 }
 
 /// Puts a limit at the 90 to 99.9 % quantile of the first week, or up to a quarter farther from the
@@ -191,14 +279,13 @@ pub(crate) fn ask(tracks: &[Track], run: &Run, stride: usize, mut hear: impl FnM
             let is_known = crossed || time_ms + run.horizon_ms <= end_ms;
             let is_free = time_ms - across_ms[limit] >= AFTER_CROSSING_MS;
             let is_across = sign * value >= sign * bound;
-            let is_asked = is_free && is_known && buckets % stride == 0;
+            let is_asked = is_free && buckets % stride == 0;
             if !(is_across || is_asked) {
                 continue;
             }
-            let features = if is_across { None } else { crossing.features(*bound) };
-            if is_across || features.is_some() {
-                let features = features.map(|features| features.map(|feature| feature as f32));
-                hear(Asked { time_ms: *time_ms, features, crossed });
+            let question = if is_across { None } else { crossing.question(*bound) };
+            if is_across || question.is_some() {
+                hear(Asked { time_ms: *time_ms, question, crossed, is_known });
             }
         }
     }
@@ -272,7 +359,7 @@ fn means(samples: &[(i64, f64)]) -> Track {
         let sum: f64 = bucket.iter().map(|(_, value)| value).sum();
         (end_of(bucket[0].0), sum / bucket.len() as f64)
     });
-    Track { step_ms, samples: means.collect() }
+    Track::real(step_ms, means.collect())
 }
 
 /// Moves samples to the multiples of their step that they stand for.
@@ -282,7 +369,7 @@ fn on_grid(samples: Vec<(i64, f64)>, step_ms: i64) -> Track {
         .map(|(time_ms, value)| (-(-time_ms).div_euclid(step_ms) * step_ms, value))
         .collect();
     samples.dedup_by_key(|(time_ms, _)| *time_ms);
-    Track { step_ms, samples }
+    Track::real(step_ms, samples)
 }
 
 /// Reads `name,value,value,…`, a value an hour.
@@ -294,7 +381,7 @@ pub(crate) fn read_hourly(path: &Path) -> Result<Vec<Track>> {
             line.split(',').skip(1).filter_map(|value| value.trim_matches('"').parse().ok());
         let samples =
             values.zip(0..).map(|(value, hour)| (START_MS + hour * HOUR_MS, value)).collect();
-        tracks.push(Track { step_ms: HOUR_MS, samples });
+        tracks.push(Track::real(HOUR_MS, samples));
     }
     Ok(tracks)
 }

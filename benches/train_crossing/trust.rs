@@ -1,55 +1,66 @@
 //! How far the record of a series' forecasts is to be trusted: a logistic regression on what models
-//! say of a source that they have not seen.
+//! say of what they have not seen.
 
-use forewarn::learn::Trust;
+use forewarn::learn::{Bend, Trust};
 
 use crate::boost::{Model, sigmoid};
 use crate::in_two;
-use crate::sources::{Run, Source, ask};
+use crate::left_out::LeftOut;
+use crate::sources::{Run, Source, TRIED_MS, ask};
 
-/// Forecasts of a source that are followed, about.
-const FORECASTS: usize = 400_000;
+/// How much lower than on known sources the logit is held: sources differ by more than what is
+/// learned from them knows, and the worst of those left out (NAB) asks for that much and more.
+const CAUTION: f64 = 0.15;
 /// Below this a record has little to say.
 const P_MIN: f64 = 0.02;
 
-/// One forecast: its logit, the record of the series then, and what came of it.
-pub(crate) struct Heard {
-    p: f64,
-    record: f64,
-    crossed: bool,
+/// What was said of a trial, evaluation by evaluation.
+pub(crate) struct Tried<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) trial: &'a Run,
+    pub(crate) told: Vec<Told>,
 }
 
-/// Follows some of a source's series bucket by bucket, as the server does.
-pub(crate) fn listen(source: &Source, model: &Model) -> Vec<Heard> {
-    let forecasts: usize = source.runs.iter().map(|run| source.buckets(run)).sum();
-    // Odd, so that all horizons and both directions come.
-    let stride = (forecasts / FORECASTS).max(1) | 1;
-    let runs: Vec<Run> = source
-        .runs
+/// One forecast, and what came of it.
+pub(crate) struct Told {
+    pub(crate) time_ms: i64,
+    /// None: on the limit.
+    pub(crate) p: Option<f64>,
+    /// The record of the series then.
+    pub(crate) record: f64,
+    pub(crate) crossed: bool,
+    pub(crate) is_known: bool,
+}
+
+/// Follows the trials that were left out bucket by bucket, as the server does.
+pub(crate) fn listen<'a>(
+    sources: &'a [Source],
+    left_out: &LeftOut,
+    model: &Model,
+) -> Vec<Tried<'a>> {
+    let trials: Vec<(&Source, &Run)> = sources
         .iter()
-        .enumerate()
-        .step_by(stride)
-        .map(|(index, run)| Run {
-            limits: vec![run.limits[index % run.limits.len()]],
-            ..run.clone()
-        })
+        .flat_map(|source| source.trials.iter().map(move |trial| (source, trial)))
+        .filter(|(source, trial)| left_out.has(source, trial.track))
         .collect();
-    in_two(&runs, |run| follow(source, run, model)).into_iter().flatten().collect()
+    in_two(&trials, |(source, trial)| Tried { source, trial, told: follow(source, trial, model) })
 }
 
-fn follow(source: &Source, run: &Run, model: &Model) -> Vec<Heard> {
+fn follow(source: &Source, trial: &Run, model: &Model) -> Vec<Told> {
     let mut trust = Trust::default();
-    let mut heard = Vec::new();
+    let mut told = Vec::new();
     let mut before_ms = None;
-    ask(&source.tracks, run, 1, |asked| {
-        trust.fade(before_ms.replace(asked.time_ms).map_or(0, |ms| asked.time_ms - ms));
-        let p = asked.features.map(|features| model.p(&features));
-        if let Some(p) = p {
-            heard.push(Heard { p, record: trust.record(), crossed: asked.crossed });
-        }
-        trust.learn(asked.time_ms, run.horizon_ms, p, p.is_none());
+    ask(&source.tracks, trial, 1, |asked| {
+        let time_ms = asked.time_ms;
+        trust.fade(before_ms.replace(time_ms).map_or(0, |before_ms| time_ms - before_ms));
+        let p = asked.question.map(|question| {
+            question.p(|features| model.p(&features.map(|feature| feature as f32)))
+        });
+        let (crossed, is_known) = (asked.crossed, asked.is_known);
+        told.push(Told { time_ms, p, record: trust.record(), crossed, is_known });
+        trust.learn(time_ms, TRIED_MS, p, p.is_none());
     });
-    heard
+    told
 }
 
 fn logit(p: f64) -> f64 {
@@ -57,32 +68,47 @@ fn logit(p: f64) -> f64 {
     libm::log(p / (1.0 - p))
 }
 
-/// Returns bias, slope and weight of the record, each source counting the same: Newton's steps on
-/// the logistic loss.
-pub(crate) fn fit(sources: &[Vec<Heard>]) -> [f64; 3] {
+/// Returns bias, slope and weight of the record, what was left out together counting by its weight:
+/// Newton's steps on the logistic loss.
+pub(crate) fn fit(heard: &[(f64, Vec<Tried<'_>>)]) -> Bend {
+    let sets: Vec<Vec<([f64; 3], f64, f64)>> =
+        heard.iter().map(|(weight, tried)| answers(*weight, tried)).collect();
     let mut at = [0.0, 1.0, 0.0];
-    for _ in 0..25 {
+    for _ in 0..15 {
         let (mut slope, mut curve) = ([0.0; 3], [[0.0; 3]; 3]);
-        for heard in sources {
-            let told: Vec<&Heard> = heard.iter().filter(|heard| heard.p >= P_MIN).collect();
-            let weight = 1.0 / told.len().max(1) as f64;
-            for heard in told {
-                let inputs = [1.0, logit(heard.p), heard.record];
-                let sum: f64 = inputs.iter().zip(at).map(|(input, at)| input * at).sum();
-                let p = sigmoid(sum);
-                let off = p - f64::from(u8::from(heard.crossed));
-                for row in 0..3 {
-                    slope[row] += weight * off * inputs[row];
-                    for column in 0..3 {
-                        curve[row][column] += weight * p * (1.0 - p) * inputs[row] * inputs[column];
-                    }
+        for (inputs, came, weight) in sets.iter().flatten() {
+            let sum: f64 = inputs.iter().zip(at).map(|(input, at)| input * at).sum();
+            let p = sigmoid(sum);
+            for row in 0..3 {
+                slope[row] += weight * (p - came) * inputs[row];
+                for column in 0..3 {
+                    curve[row][column] += weight * p * (1.0 - p) * inputs[row] * inputs[column];
                 }
             }
         }
         let step = solve(curve, slope);
         at = std::array::from_fn(|index| at[index] - step[index]);
     }
-    at
+    let [bias, slope, record] = at.map(|value| (1000.0 * value).round() / 1000.0);
+    Bend { bias: bias - CAUTION, slope, record }
+}
+
+/// Returns inputs, outcome and weight of each forecast that a record has a say in.
+fn answers(weight: f64, tried: &[Tried<'_>]) -> Vec<([f64; 3], f64, f64)> {
+    let mut answers: Vec<([f64; 3], f64, f64)> = tried
+        .iter()
+        .flat_map(|tried| tried.told.iter())
+        .filter(|told| told.is_known)
+        .filter_map(|told| {
+            let p = told.p.filter(|p| *p >= P_MIN)?;
+            Some(([1.0, logit(p), told.record], f64::from(u8::from(told.crossed)), weight))
+        })
+        .collect();
+    let count = answers.len().max(1) as f64;
+    for (_, _, weight) in &mut answers {
+        *weight /= count;
+    }
+    answers
 }
 
 /// Solves three equations by elimination.
@@ -103,32 +129,4 @@ fn solve(mut matrix: [[f64; 3]; 3], mut right: [f64; 3]) -> [f64; 3] {
         found[row] = (right[row] - known) / matrix[row][row];
     }
     found
-}
-
-/// Says how honest the bent probabilities are, and how far they go.
-pub(crate) fn report(heard: &[Heard], bend: &[f64; 3]) -> String {
-    let believed = |heard: &Heard| {
-        let bent = sigmoid(bend[0] + bend[1] * logit(heard.p) + bend[2] * heard.record);
-        heard.p + ((heard.p - 0.02) / 0.08).clamp(0.0, 1.0) * (bent - heard.p)
-    };
-    let count = heard.len() as f64;
-    let crossed = heard.iter().filter(|heard| heard.crossed).count() as f64;
-    let outcome = |heard: &Heard| f64::from(u8::from(heard.crossed));
-    let brier: f64 =
-        heard.iter().map(|heard| (believed(heard) - outcome(heard)).powi(2)).sum::<f64>() / count;
-    let base = crossed / count * (1.0 - crossed / count);
-    let mut text = format!(
-        "{count} forecasts, {:.3} crossed, Brier {:.3} of the base rate's;",
-        crossed / count,
-        brier / base
-    );
-    for (low, high) in [(0.5, 0.7), (0.7, 0.9), (0.9, 1.1)] {
-        let told = heard.iter().filter(|heard| (low..high).contains(&believed(heard)));
-        let outcomes: Vec<f64> = told.map(outcome).collect();
-        let came: f64 = outcomes.iter().sum();
-        let (came, told) = (came / outcomes.len() as f64, outcomes.len());
-        text = format!("{text} p >= {low}: {came:.3} of {told}");
-    }
-    let sure = heard.iter().filter(|heard| heard.crossed && believed(heard) >= 0.9).count() as f64;
-    text + &format!("; {:.3} of crossings said at 0.9", sure / crossed)
 }

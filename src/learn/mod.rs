@@ -24,7 +24,9 @@ mod state;
 
 pub use baseline::{Baseline, Phase, Shift, Side, Verdict, default_threshold};
 pub use calendar::{Calendar, Season};
-pub use crossing::{Ahead, Crossing, Direction, FEATURES, Outlook, Trust, bucket_ms};
+pub use crossing::{
+    Ahead, Bend, Crossing, Direction, FEATURES, Outlook, Question, Trust, bucket_ms,
+};
 pub use habit::{Due, Habit};
 pub use peers::{Peers, of_member};
 pub use profile::{Foreseen, Profile};

@@ -128,6 +128,7 @@ mod tests {
             score: 1.5,
             side: Side::Below,
             phase: Phase::Day,
+            borrowed: 0.0,
             shift: None,
             relearned: false,
         };

@@ -97,7 +97,7 @@ impl<'a> Cohorts<'a> {
         }
     }
 
-    /// Where half of the members or more are odd at once, it is the cohort that has changed, or
+    /// Where half of the members or more are at least half way to odd at once, it is the cohort that has changed, or
     /// that is two: of none can be said that it differs.
     fn judge(&mut self, seats: &mut [Seat<'_>], median: Option<f64>, time_ms: i64) {
         let threshold = default_threshold(self.feed.step_ms);
@@ -109,7 +109,7 @@ impl<'a> Cohorts<'a> {
                 self.verdicts.push((*member, of_member(median, value, &verdict)));
             }
         }
-        let odd = self.verdicts.iter().filter(|(_, verdict)| verdict.score >= 1.0).count();
+        let odd = self.verdicts.iter().filter(|(_, verdict)| verdict.score >= 0.5).count();
         let nobody = 2 * odd >= self.departures.len();
         let mut verdicts = self.verdicts.iter().filter(|_| !nobody).peekable();
         for (index, seat) in seats.iter_mut().enumerate() {

@@ -69,7 +69,7 @@ impl Memory {
 
     /// A forecast was made: it begins when two of the last three were sure (on the limit: at once),
     /// and goes on until three in running are far from it. A series that comes off its limit has
-    /// been off it for a while already, so that one is enough then.
+    /// been off it for a while already: it goes on there only if that forecast is sure.
     pub fn foreseen(&mut self, outlook: &Outlook, probability: f64, sticky: bool) {
         let p = match outlook {
             Outlook::Unknown => {
@@ -83,11 +83,11 @@ impl Memory {
         let comes_off = std::mem::replace(&mut self.was_across, is_across) && !is_across;
         let before = if comes_off { 0 } else { self.sure };
         self.sure = (before << 1 | u8::from(p >= probability)) & 0b111;
-        let unsure = if comes_off { UNSURE_MAX } else { self.unsure_count };
         let is_unsure = p < REACHES_GOES_ON * probability;
-        self.unsure_count = if is_unsure { unsure.saturating_add(1) } else { 0 };
+        self.unsure_count = if is_unsure { self.unsure_count.saturating_add(1) } else { 0 };
         let begins = self.sure.count_ones() >= 2 || is_across;
-        let goes_on = self.is_on && sticky && self.unsure_count < UNSURE_MAX;
+        let is_sure_again = !comes_off || p >= probability;
+        let goes_on = self.is_on && sticky && is_sure_again && self.unsure_count < UNSURE_MAX;
         self.is_on = begins || goes_on;
         self.truth = self.is_on.into();
     }
@@ -128,6 +128,11 @@ mod tests {
         assert!(memory.is_on());
         memory.foreseen(&Outlook::Ahead(ahead(0.1)), 0.8, true);
         assert!(!memory.is_on(), "off the limit, and not on its way there");
+        for (p, goes_on) in [(0.5, false), (0.8, true)] {
+            memory.foreseen(&Outlook::Across, 0.8, true);
+            memory.foreseen(&Outlook::Ahead(ahead(p)), 0.8, true);
+            assert_eq!(memory.is_on(), goes_on, "off the limit, and {p} to be on it again");
+        }
     }
 
     #[test]

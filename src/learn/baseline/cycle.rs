@@ -193,7 +193,7 @@ mod tests {
             assert!((0.0..1.0).contains(&spot.weight));
             let is_passed = cycle.passes(spot, 1440.0) >= 1.0;
             // The last buckets of the day are half passed at its end.
-            if at_ms < DAY_MS - 60 * MINUTE_MS || at_ms > DAY_MS + 30 * MINUTE_MS {
+            if !(DAY_MS - 60 * MINUTE_MS..=DAY_MS + 30 * MINUTE_MS).contains(&at_ms) {
                 assert_eq!(is_passed, at_ms > DAY_MS, "{at_ms}");
             }
             cycle.learn(spot, &tempo(1440.0), wave(at_ms) - cycle.at(spot));

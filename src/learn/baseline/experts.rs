@@ -163,7 +163,9 @@ impl Experts {
         }
         self.day.learn(place.day, tempo, off(1, 1, 3.0));
         if season == Season::HourOfWeek {
-            self.week.learn(place.week, tempo, off(2, 1, 3.0));
+            // What an hour of the week has that was never seen may be large: Saturday.
+            let times = if expected.is_passed[1] { 3.0 } else { 12.0 };
+            self.week.learn(place.week, tempo, off(2, 1, times));
         }
     }
 

@@ -1,7 +1,7 @@
 //! A value judged, and the band around what is expected.
 
 use super::verdict::{Shift, Side, Verdict};
-use super::{Baseline, COLD_SAMPLES, DAY_MS, Moment, is_usable};
+use super::{Baseline, COLD_SAMPLES, DAY_MS, Moment, UNITS_MAX, is_usable, power_of_two};
 
 /// What a surprise counts for less at first; nothing after a week.
 const YOUTH_CAUTION: f64 = 0.6;
@@ -19,14 +19,14 @@ impl Baseline {
             return None;
         }
         let threshold = threshold.max(0.1);
-        let unit = self.scale_of_unit();
+        let unit = self.unit_for(value);
         let moment = self.moment(time_ms);
         let middle = moment.expected.value;
+        let units = (value / unit).clamp(-UNITS_MAX, UNITS_MAX);
         let persistence = persistence(self.step_ms);
         let caution = self.caution();
 
-        let rarity =
-            self.surprise(self.mixture(&moment, self.in_units(value) - middle), persistence);
+        let rarity = self.surprise(self.mixture(&moment, units - middle), persistence);
         let surprise = (rarity - caution).max(0.0);
         let needed = self.mixture_needed(threshold + caution, persistence);
         let expected = within_floats(middle * unit);
@@ -49,6 +49,15 @@ impl Baseline {
             shift: self.shift(middle),
             relearned: self.relearned_ms.is_some_and(|then_ms| days_since(then_ms) <= 1.0),
         })
+    }
+
+    /// Returns the unit to judge a value in: its own where there were zeros alone, which are zero in
+    /// any unit.
+    fn unit_for(&self, value: f64) -> f64 {
+        if self.unit == 0.0 && value != 0.0 {
+            return power_of_two(value.abs());
+        }
+        self.scale_of_unit()
     }
 
     fn shift(&self, expected: f64) -> Option<Shift> {

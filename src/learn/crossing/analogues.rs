@@ -1,5 +1,5 @@
 use super::path::{BUCKETS, Past};
-use super::window::{Sums, trailing_max};
+use super::window::Sums;
 
 /// Analogues farther than this (squared) count for nothing.
 const FAR: f64 = 16.0;
@@ -24,6 +24,8 @@ pub(super) struct Analogues {
     /// Moments with a known outcome, and how many of them rose as far as the limit is.
     pub(super) moments: f64,
     pub(super) rose: f64,
+    rises: f64,
+    squared_rises: f64,
 }
 
 /// A weighted share.
@@ -34,7 +36,7 @@ pub(super) struct Similar {
 }
 
 impl Similar {
-    fn add(&mut self, weight: f64, crossed: bool) {
+    pub(super) fn add(&mut self, weight: f64, crossed: bool) {
         self.weight += weight;
         self.crossed += if crossed { weight } else { 0.0 };
     }
@@ -56,7 +58,18 @@ impl Similar {
 }
 
 impl Analogues {
-    /// Looks at every second bucket of the past whose outcome within `horizon` buckets is known.
+    /// Returns the mean of the rises within a horizon.
+    pub(super) fn rise_mean(&self) -> f64 {
+        self.rises / self.moments
+    }
+
+    /// Returns their standard deviation.
+    pub(super) fn rise_spread(&self) -> f64 {
+        (self.squared_rises / self.moments - self.rise_mean().powi(2)).max(0.0).sqrt()
+    }
+
+    /// Looks at every second bucket of the past whose outcome within `horizon` buckets is known;
+    /// `highest` holds the highest of the `horizon` buckets up to each.
     ///
     /// With S the `range`, D the `distance` to the limit, and slopes of a quarter and three halves
     /// of the horizon: dl = 8 (x_t - x) / S, d1 = 3 H (slope_t - slope) / S over a quarter, d6 = 4 H
@@ -64,6 +77,7 @@ impl Analogues {
     /// exp(-(sum of squares) / 2), which is [`weight`] within 3 %.
     pub(super) fn find(
         past: &Past,
+        highest: &[f64; BUCKETS],
         horizon: usize,
         bucket_s: f64,
         range: f64,
@@ -73,7 +87,6 @@ impl Analogues {
         let last = past.last();
         let Some(newest) = last.len().checked_sub(1) else { return found };
         let sums = Sums::new(last);
-        let highest = trailing_max(past.high(), horizon);
         let span = horizon as f64;
         let (short, long) = ((horizon / 4).max(3), (3 * horizon / 2).max(3));
         let (short_now, long_now) = (sums.slope(newest, short), sums.slope(newest, long));
@@ -93,6 +106,8 @@ impl Analogues {
             found.moments += 1.0;
             let crossed = rise >= distance;
             found.rose += if crossed { 1.0 } else { 0.0 };
+            found.rises += rise;
+            found.squared_rises += rise * rise;
 
             let time = off_s.min(DAY_S - off_s) / ALIKE_S;
             let near_in_time = time < 2.0;
@@ -122,7 +137,7 @@ impl Analogues {
 }
 
 /// Returns about exp(-squares / 2), for what is not [`FAR`]: ten squarings, a tenth of the time.
-fn weight(squares: f64) -> f64 {
+pub(super) fn weight(squares: f64) -> f64 {
     let mut weight = 1.0 - squares / 2_048.0;
     for _ in 0..10 {
         weight *= weight;

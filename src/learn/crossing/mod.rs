@@ -1,11 +1,13 @@
 //! Where one series is heading: [`Crossing`].
 //!
-//! In this order: the [`path`] holds a week of buckets; [`window`] draws lines and maxima over parts
-//! of it; [`analogues`] finds earlier moments that were like the present one, [`resets`] where the
-//! series let go at one stroke; [`features`] puts both into numbers without a unit; [`trees`] turn
-//! them into a probability, by a [`table`] that a program of this repository trains; [`trust`] bends
-//! it by what became of earlier forecasts of this series; [`eta`] says when. Until there are buckets
-//! enough, [`lines`] speak alone; later they say where within a part of the horizon it lies.
+//! In this order: the [`path`] holds a week of buckets; [`window`] draws lines and hulls over parts
+//! of it; [`analogues`] finds earlier moments that were like the present one, [`season`] what the
+//! same hours of earlier days came to, [`resets`] where the series let go at one stroke; [`features`]
+//! puts all into numbers without a unit; [`trees`] turn them into a probability, by a [`table`] that
+//! a program of this repository trains; [`trust`] bends it by what became of earlier forecasts of
+//! this series; [`eta`] says when. Until there are buckets enough, [`lines`] speak alone; later they
+//! say where within a part of the horizon it lies, and that a trend goes on which is unlike all that
+//! was.
 
 mod analogues;
 mod eta;
@@ -13,12 +15,13 @@ mod features;
 mod lines;
 mod path;
 mod resets;
+mod season;
 mod table;
 mod trees;
 mod trust;
 mod window;
 
-use self::features::Scene;
+use self::features::{P_OUT_OF_REACH, Scene};
 use self::lines::{Foretold, Lines};
 use self::path::{BUCKETS, Past, Path};
 use self::resets::Resets;
@@ -26,8 +29,8 @@ use self::table::BEND;
 use super::RestoreError;
 use super::state::{Fields, Reader, Writer};
 
-pub use self::features::FEATURES;
-pub use self::trust::Trust;
+pub use self::features::{FEATURES, Question};
+pub use self::trust::{Bend, Trust};
 
 /// Buckets before the trees are asked, and the part of the horizon that there must be.
 const BUCKETS_MIN: i64 = 12;
@@ -41,10 +44,9 @@ const BOUNCE_MAX_MS: i64 = 30 * 60_000;
 /// When it comes is told where the crossing is at least this likely.
 const ETA_FROM: f64 = 0.2;
 /// Beyond twice the range, with no line that arrives within so many horizons, a limit is out of
-/// reach; what is said then is what came true of such.
+/// reach.
 const REACH_RANGE: f64 = 0.5;
 const REACH_HORIZONS: f64 = 5.0;
-const P_OUT_OF_REACH: f64 = 0.002;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const TWELVE_HOURS_MS: i64 = 12 * HOUR_MS;
@@ -162,7 +164,7 @@ struct Said {
 }
 
 const MAGIC: [u8; 4] = *b"FWCR";
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 
 impl Crossing {
     /// Returns a learner that knows nothing, for one horizon; fed every `step_ms`.
@@ -238,9 +240,7 @@ impl Crossing {
         let fell = self.resets.learn(last);
         self.path.push(last, high, fell);
         self.settled += 1;
-        let settled_min = (self.horizon() as i64 / HORIZON_SHARE_MIN).max(BUCKETS_MIN);
-        let is_asked = self.settled >= settled_min && last < limit && limit.is_finite();
-        self.said = is_asked.then(|| {
+        self.said = self.is_ahead(limit).then(|| {
             if self.is_out_of_reach(limit) {
                 return Said { p: P_OUT_OF_REACH, ..Said::default() };
             }
@@ -258,6 +258,12 @@ impl Crossing {
         let p = self.said.map(|said| said.p);
         self.trust.fade(self.bucket_ms);
         self.trust.learn(self.closed_ms(), self.horizon_ms, p, high >= limit);
+    }
+
+    /// Returns whether there are buckets enough, and a limit ahead of the last of them.
+    fn is_ahead(&self, limit: f64) -> bool {
+        let settled_min = (self.horizon() as i64 / HORIZON_SHARE_MIN).max(BUCKETS_MIN);
+        self.settled >= settled_min && self.bucket.last < limit && limit.is_finite()
     }
 
     /// Returns whether the limit is much farther than the series ranges, and no line leads there:
@@ -318,13 +324,18 @@ impl Crossing {
         self.outlook(time_ms, value, limit)
     }
 
-    /// Returns what the trees are asked about the last bucket that closed, for a limit: for the
-    /// program that trains them. Nothing where the value is past the limit, or there are too few
-    /// buckets.
-    pub fn features(&self, limit: f64) -> Option<[f64; FEATURES]> {
-        let (last, limit) = (self.bucket.last, self.oriented(limit));
-        let is_ahead = self.settled >= BUCKETS_MIN && !self.bucket.is_open && last < limit;
-        is_ahead.then(|| self.scene(&self.path.past(last), self.horizon(), limit).features().0)
+    /// Returns what is asked about the last bucket that closed, for a limit: for the program that
+    /// trains the trees. Nothing where the value is past the limit, or there are too few buckets.
+    pub fn question(&self, limit: f64) -> Option<Question> {
+        let limit = self.oriented(limit);
+        let is_asked = !self.bucket.is_open && self.is_ahead(limit);
+        is_asked.then(|| {
+            if self.is_out_of_reach(limit) {
+                return Question::OutOfReach;
+            }
+            let past = self.path.past(self.bucket.last);
+            Question::Trees(self.scene(&past, self.horizon(), limit).features().0)
+        })
     }
 
     fn scene<'a>(&'a self, past: &'a Past, horizon: usize, limit: f64) -> Scene<'a> {
@@ -335,13 +346,13 @@ impl Crossing {
     }
 
     fn by_trees(&self, said: &Said, limit: f64, late_ms: i64, foretold: Option<Foretold>) -> Ahead {
-        let p = self.trust.believed(said.p, &BEND);
+        let p = BEND.believed(said.p, self.trust.record());
         let [eta_p10_s, eta_p50_s, eta_p90_s] = if p >= ETA_FROM {
             let path = self.path.past(self.bucket.last);
             let (buckets, span_s) = (self.horizon(), seconds(self.horizon_ms));
             let p_within = |buckets: usize| {
                 let (p, _) = self.scene(&path, buckets.max(1), limit).p();
-                self.trust.believed(p, &BEND)
+                BEND.believed(p, self.trust.record())
             };
             let curve = [
                 (span_s / 4.0, p_within(buckets / 4)),

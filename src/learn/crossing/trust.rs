@@ -12,12 +12,24 @@ const RECORD_FROM: f64 = 0.02;
 const RECORD_FULL: f64 = 0.1;
 
 /// How the record of a series bends what the trees say: logit p' = `bias` + `slope` logit p +
-/// `record` ln((hits + 1) / (misses + 1)).
+/// `record` [`Trust::record`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bend {
-    pub(super) bias: f64,
-    pub(super) slope: f64,
-    pub(super) record: f64,
+pub struct Bend {
+    pub bias: f64,
+    pub slope: f64,
+    pub record: f64,
+}
+
+impl Bend {
+    /// Returns what to believe of a probability of the trees, given [`Trust::record`].
+    pub fn believed(&self, p: f64, record: f64) -> f64 {
+        let held = p.clamp(1e-4, 1.0 - 1e-4);
+        let logit = libm::log(held / (1.0 - held));
+        let bent = self.bias + self.slope * logit + self.record * record;
+        let bent = 1.0 / (1.0 + libm::exp(-bent));
+        let say = ((p - RECORD_FROM) / (RECORD_FULL - RECORD_FROM)).clamp(0.0, 1.0);
+        p + say * (bent - p)
+    }
 }
 
 /// What became of the crossings foretold for one series: a shadow episode opens where the trees say
@@ -27,24 +39,22 @@ pub(super) struct Bend {
 pub struct Trust {
     hits: f64,
     misses: f64,
+    /// As many hits as the trees promised.
+    promised: f64,
     opened_ms: Option<i64>,
+    /// What the trees said then.
+    opened_at: f64,
     crossed_ms: Option<i64>,
 }
 
 impl Trust {
-    /// Returns what to believe of a probability of the trees.
-    pub(super) fn believed(&self, p: f64, bend: &Bend) -> f64 {
-        let held = p.clamp(1e-4, 1.0 - 1e-4);
-        let logit = libm::log(held / (1.0 - held));
-        let bent = bend.bias + bend.slope * logit + bend.record * self.record();
-        let bent = 1.0 / (1.0 + libm::exp(-bent));
-        let say = ((p - RECORD_FROM) / (RECORD_FULL - RECORD_FROM)).clamp(0.0, 1.0);
-        p + say * (bent - p)
-    }
-
-    /// Returns ln((hits + 1) / (misses + 1)).
+    /// Returns how hits and misses compare with what was promised: ln((hits + 1) / (promised hits +
+    /// 1)) - ln((misses + 1) / (promised misses + 1)).
     pub fn record(&self) -> f64 {
-        libm::log((self.hits + 1.0) / (self.misses + 1.0))
+        let promised_misses = (self.hits + self.misses - self.promised).max(0.0);
+        let hits = (self.hits + 1.0) / (self.promised + 1.0);
+        let misses = (self.misses + 1.0) / (promised_misses + 1.0);
+        libm::log(hits / misses)
     }
 
     /// Lets `elapsed_ms` pass.
@@ -52,6 +62,7 @@ impl Trust {
         let keep = libm::exp2(-(elapsed_ms as f64) / HALF_LIFE_MS);
         self.hits *= keep;
         self.misses *= keep;
+        self.promised *= keep;
     }
 
     /// Learns what the trees say at a time, and whether the series is across.
@@ -60,23 +71,28 @@ impl Trust {
         if across {
             if self.opened_ms.take().is_some() {
                 self.hits += 1.0;
+                self.promised += self.opened_at;
             }
             self.crossed_ms = Some(time_ms);
             return;
         }
         if since(self.opened_ms).is_some_and(|open_ms| open_ms >= horizon_ms) {
             self.misses += 1.0;
+            self.promised += self.opened_at;
             self.opened_ms = None;
         }
         let is_free = since(self.crossed_ms).is_none_or(|since_ms| since_ms >= AFTER_CROSSING_MS);
-        if self.opened_ms.is_none() && is_free && p.is_some_and(|p| p >= OPENS_AT) {
-            self.opened_ms = Some(time_ms);
+        let opens_at = p.filter(|p| *p >= OPENS_AT && is_free && self.opened_ms.is_none());
+        if let Some(p) = opens_at {
+            (self.opened_ms, self.opened_at) = (Some(time_ms), p);
         }
     }
 
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f64(&mut self.hits)?;
         io.f64(&mut self.misses)?;
+        io.f64(&mut self.promised)?;
+        io.f64(&mut self.opened_at)?;
         io.option_i64(&mut self.opened_ms)?;
         io.option_i64(&mut self.crossed_ms)
     }
@@ -92,18 +108,21 @@ mod tests {
     fn a_series_is_believed_by_what_became_of_its_forecasts() {
         let hour = 3_600_000;
         let mut trust = Trust::default();
-        assert!((trust.believed(0.8, &BEND) - 0.8).abs() < 1e-12);
+        let believed = |trust: &Trust| BEND.believed(0.8, trust.record());
+        assert!((believed(&trust) - 0.8).abs() < 1e-12);
         trust.learn(0, 4 * hour, Some(0.6), false);
         trust.learn(4 * hour, 4 * hour, Some(0.4), false);
-        assert!(trust.believed(0.8, &BEND) < 0.75, "a miss");
+        let missed = believed(&trust);
+        assert!(missed < 0.75, "a miss");
         trust.learn(5 * hour, 4 * hour, Some(0.6), false);
         trust.learn(6 * hour, 4 * hour, Some(0.6), true);
-        assert!((trust.believed(0.8, &BEND) - 0.8).abs() < 1e-12, "a hit makes up for it");
+        let kept = believed(&trust);
+        assert!(missed < kept && kept < 0.8, "1.2 hits were promised, 1 came: {kept}");
         // Bouncing at the limit is one crossing.
         trust.learn(6 * hour + 60_000, 4 * hour, Some(0.9), false);
         trust.learn(6 * hour + 120_000, 4 * hour, Some(0.9), true);
-        assert!((trust.believed(0.8, &BEND) - 0.8).abs() < 1e-12);
-        assert_eq!(trust.believed(0.01, &BEND).to_bits(), 0.01f64.to_bits());
+        assert_eq!(believed(&trust).to_bits(), kept.to_bits());
+        assert_eq!(BEND.believed(0.01, trust.record()).to_bits(), 0.01f64.to_bits());
         trust.fade(28 * 24 * hour);
         assert!((trust.hits - 0.25).abs() < 1e-9);
     }

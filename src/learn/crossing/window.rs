@@ -7,6 +7,8 @@ use super::path::BUCKETS;
 pub(super) struct Line {
     /// Change per bucket.
     pub(super) slope: f64,
+    /// Its value at the last of them.
+    pub(super) end: f64,
     /// Standard deviation of the values around it.
     pub(super) scatter: f64,
 }
@@ -29,7 +31,8 @@ impl Line {
         let spread = count * (count * count - 1.0) / 12.0;
         let slope = products / spread;
         let unexplained = squares - sum * sum / count - slope * products;
-        Line { slope, scatter: (unexplained.max(0.0) / count).sqrt() }
+        let end = sum / count + slope * middle;
+        Line { slope, end, scatter: (unexplained.max(0.0) / count).sqrt() }
     }
 }
 
@@ -65,6 +68,36 @@ impl Sums {
         let count = width as f64;
         let middle = at as f64 - (count - 1.0) / 2.0;
         (product - middle * sum) / (count * (count * count - 1.0) / 12.0)
+    }
+}
+
+/// The highest, or the lowest, of so many values up to each.
+pub(super) struct Hull {
+    values: [f64; BUCKETS],
+    len: usize,
+}
+
+impl Hull {
+    pub(super) fn above(values: &[f64], width: usize) -> Hull {
+        Hull { values: trailing_max(values, width), len: values.len() }
+    }
+
+    pub(super) fn below(values: &[f64], width: usize) -> Hull {
+        let mut negated = [0.0; BUCKETS];
+        for (negated, value) in negated.iter_mut().zip(values) {
+            *negated = -value;
+        }
+        let len = values.len().min(BUCKETS);
+        Hull { values: trailing_max(&negated[..len], width).map(|value| -value), len }
+    }
+
+    pub(super) fn as_slice(&self) -> &[f64] {
+        &self.values[..self.len]
+    }
+
+    /// Returns the newest; 0 of nothing, which is where the series is.
+    pub(super) fn last(&self) -> f64 {
+        self.as_slice().last().copied().unwrap_or(0.0)
     }
 }
 
@@ -128,6 +161,14 @@ mod tests {
     }
 
     #[test]
+    fn hulls_lie_above_and_below() {
+        let values = [1.0, 3.0, 2.0, 0.0, 4.0];
+        assert_eq!(Hull::above(&values, 2).as_slice(), [1.0, 3.0, 3.0, 2.0, 4.0]);
+        assert_eq!(Hull::below(&values, 3).as_slice(), [1.0, 1.0, 1.0, 0.0, 0.0]);
+        assert_eq!((Hull::above(&values, 2).last(), Hull::above(&[], 2).last()), (4.0, 0.0));
+    }
+
+    #[test]
     fn sums_and_lines_agree() {
         let values = walk(300);
         let sums = Sums::new(&values);
@@ -138,5 +179,6 @@ mod tests {
         let straight: Vec<f64> = (0..50).map(|at| 3.0 + 2.0 * f64::from(at)).collect();
         let line = Line::through_last(&straight, 20);
         assert!((line.slope - 2.0).abs() < 1e-9 && line.scatter < 1e-6, "{line:?}");
+        assert!((line.end - 101.0).abs() < 1e-9, "{line:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use forewarn::learn::{Baseline, Calendar, Phase, Season};
 
-use super::{DAY_MS, MINUTE_MS, Run, START_MS, busy, noise};
+use super::support::{DAY_MS, MINUTE_MS, Run, START_MS, busy, noise};
 
 const STEP_MS: i64 = 5 * MINUTE_MS;
 
@@ -81,12 +81,12 @@ fn on_a_holiday_a_sunday_is_expected() {
         run.baseline.judge(noon_ms, 50.0, 2.3).unwrap().expected
     };
     let (told, untold) = (expected(calendar), expected(Calendar::utc()));
-    assert!(told < 40.0 && untold > 80.0, "{told} {untold}");
+    assert!(told < untold - 10.0 && untold > 85.0, "{told} {untold}");
 }
 
 #[test]
 fn a_state_has_the_size_that_is_said() {
-    assert!(Baseline::STATE_BYTES <= 2048);
+    const { assert!(Baseline::STATE_BYTES <= 2048) };
     assert_eq!(elder().baseline.serialize().len(), Baseline::STATE_BYTES);
     let new = Baseline::new(Season::Flat, Calendar::utc());
     assert_eq!(new.serialize().len(), Baseline::STATE_BYTES);

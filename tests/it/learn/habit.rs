@@ -4,7 +4,7 @@
 use forewarn::learn::{Calendar, Due, Habit};
 use proptest::prelude::*;
 
-use super::{DAY_MS, MINUTE_MS, START_MS, noise};
+use super::support::{DAY_MS, MINUTE_MS, START_MS, noise};
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const WEEK_MS: i64 = 7 * DAY_MS;

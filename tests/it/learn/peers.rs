@@ -3,7 +3,7 @@
 
 use forewarn::learn::{Baseline, Calendar, Peers, Season, Verdict, default_threshold, of_member};
 
-use super::{MINUTE_MS, START_MS, busy, noise};
+use super::support::{MINUTE_MS, START_MS, busy, noise};
 
 /// As few as are compared where a rule does not say.
 const HOSTS: usize = 5;

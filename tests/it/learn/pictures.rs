@@ -188,7 +188,7 @@ fn a_fan_leads_from_where_the_alert_begins_to_the_limit() {
     // The plot ends where the signal does, or where the fan does.
     let signal = &path(down, "signal")[0];
     let end = signal.last().unwrap().0;
-    assert!(end > LEFT + 0.9 * WIDTH);
+    assert!(end > LEFT + 0.7 * WIDTH);
     let x = LEFT + (end - LEFT) * (first_s - 1_700_000_100.0) / 71_940.0;
     let starts = attributes(down, "firing", "x");
     assert!(starts.len() == 2 && starts.iter().all(|at| (at - x).abs() < 0.1), "{starts:?}");

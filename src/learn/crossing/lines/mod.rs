@@ -70,6 +70,8 @@ pub(super) struct Trending {
     pub(super) eta_s: f64,
     /// For how long the series has been on its way, s.
     pub(super) rising_s: f64,
+    /// Change per second.
+    pub(super) slope_per_s: f64,
 }
 
 impl Trending {
@@ -170,7 +172,8 @@ impl Lines {
         let forecast = Forecast::new(self, late_s, value, limit)?;
         let p = forecast.p(&self.record, ahead_s);
         let eta_s = (limit - value) / forecast.slope_per_s;
-        Some(Trending { p, eta_s, rising_s: self.turns.rising_s() })
+        let slope_per_s = forecast.slope_per_s;
+        Some(Trending { p, eta_s, rising_s: self.turns.rising_s(), slope_per_s })
     }
 
     fn lines(&self) -> [Option<Line>; SCALES] {
