@@ -98,3 +98,33 @@ fn code(size: f64) -> u8 {
 fn size(code: u8) -> f64 {
     if code == 0 { 0.0 } else { libm::exp2(f64::from(code) / OCTAVE + LEAST_LOG2) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_incident_makes_nothing_usual_and_the_second_in_running_does() {
+        let tempo =
+            Tempo { day: 1440.0, elapsed: 1.0, samples: 1e5, minute: 1.0, floor: 0.0, pace: 1.0 };
+        let mut recurring = Recurring::new();
+        let two_ms = 2 * 3_600_000;
+        let mut sizes = Vec::new();
+        for day in 0..8 {
+            for at_ms in (0..DAY_MS).step_by(60_000) {
+                let is_on = [1, 3, 4].contains(&day) && (two_ms..two_ms + 600_000).contains(&at_ms);
+                recurring.learn(at_ms, if is_on { -6.0 } else { 0.0 }, &tempo);
+            }
+            sizes.push(recurring.sizes(two_ms, 1440.0).0);
+        }
+        assert_eq!(sizes[..4], [0.0; 4]);
+        assert!((1.35..=1.5).contains(&sizes[4]), "{sizes:?}");
+        // Then it fades.
+        assert!(sizes.windows(2).skip(4).all(|pair| pair[1] < pair[0]), "{sizes:?}");
+        assert_eq!(recurring.sizes(two_ms + 3 * 3_600_000, 1440.0).0, 0.0);
+        assert_eq!(recurring.sizes(two_ms, 24.0), (0.0, 0.0), "hours know theirs");
+        let before = recurring.sizes(two_ms, 1440.0).0;
+        recurring.rescale(0.25);
+        assert_eq!(recurring.sizes(two_ms, 1440.0).0, before / 4.0);
+    }
+}

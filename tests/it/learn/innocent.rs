@@ -60,6 +60,29 @@ fn what_never_moves() {
     }
 }
 
+/// A batch of half an hour each night, a log that is rotated at midnight, an office's day.
+#[test]
+fn what_comes_at_its_hour() {
+    for (step_ms, weeks, pages_max) in [(MINUTE_MS, 1, 1), (5 * MINUTE_MS, 4, 4)] {
+        let minute = |at: i64| at % DAY_MS / MINUTE_MS;
+        check(step_ms, weeks, pages_max, |mut rng| {
+            move |at| {
+                let load = if (120..150).contains(&minute(at)) { 80.0 } else { 20.0 };
+                load * (1.0 + 0.05 * noise(&mut rng))
+            }
+        });
+        check(step_ms, weeks, pages_max, |mut rng| {
+            move |at| 100.0 * share(at % DAY_MS, DAY_MS) + noise(&mut rng)
+        });
+        check(step_ms, weeks, pages_max, |mut rng| {
+            move |at| {
+                let load = if (540..1020).contains(&minute(at)) { 100.0 } else { 20.0 };
+                load * (1.0 + 0.02 * noise(&mut rng))
+            }
+        });
+    }
+}
+
 /// Six times a day something happens, one to four times.
 #[test]
 fn sparse_events() {
