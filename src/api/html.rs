@@ -4,7 +4,8 @@ use std::fmt::{Display, Formatter, Result, Write};
 /// [`Escaped`] or [`UrlEncoded`].
 macro_rules! put {
     ($out:expr, $($format:tt)*) => {
-        write!($out, $($format)*).expect("a String takes everything")
+        // A `String` takes everything.
+        write!($out, $($format)*).unwrap_or_default()
     };
 }
 pub(crate) use put;

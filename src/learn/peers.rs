@@ -1,5 +1,6 @@
 //! How far each of several equals stands from their middle: [`Peers`].
 
+use super::baseline::agreed;
 use super::{Side, Verdict};
 
 /// What a departure is at least, as a share of what is expected.
@@ -62,16 +63,10 @@ pub fn of_member(median: f64, value: f64, verdict: &Verdict) -> Verdict {
     let least = DEPARTURE_MIN * expected.abs();
     let distance = (value - expected).abs();
     let score = if distance < least { verdict.score.min(distance / least) } else { verdict.score };
-    let mut lower = (median + verdict.lower).min(expected - least);
-    let mut upper = (median + verdict.upper).max(expected + least);
+    let lower = (median + verdict.lower).min(expected - least);
+    let upper = (median + verdict.upper).max(expected + least);
     // The score decides, whatever rounding did to the sums.
-    if score < 1.0 {
-        (lower, upper) = (lower.min(value), upper.max(value));
-    } else if value > expected {
-        upper = upper.min(value.next_down()).max(expected);
-    } else {
-        lower = lower.max(value.next_up()).min(expected);
-    }
+    let (lower, upper, score) = agreed((lower, expected, upper), value, score);
     let side = if value < expected { Side::Below } else { Side::Above };
     Verdict { expected, lower, upper, score, side, shift: None, ..*verdict }
 }
@@ -136,6 +131,9 @@ mod tests {
         let near = of_member(100.0, 129.4, &verdict);
         assert_eq!((near.expected, near.lower, near.upper), (130.0, 128.7, 140.0));
         assert!(near.score < 0.5 && near.side == Side::Below, "{near:?}");
+        let zero = Verdict { expected: 0.0, lower: 0.0, upper: 0.0, ..verdict };
+        let none = of_member(0.0, 0.0, &zero);
+        assert!(none.score < 1.0, "what is expected is inside: {none:?}");
         let far = of_member(100.0, 120.0, &verdict);
         assert_eq!((far.score, far.lower), (1.5, 128.7));
     }

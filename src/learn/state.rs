@@ -49,6 +49,18 @@ pub enum RestoreError {
     },
 }
 
+/// A method for each kind of number, named after it: its bytes, the least first.
+macro_rules! numbers {
+    ($($number:ident)*) => {
+        $(fn $number(&mut self, field: &mut $number) -> Result<(), Self::Error> {
+            let mut bytes = field.to_le_bytes();
+            self.bytes(&mut bytes)?;
+            *field = $number::from_le_bytes(bytes);
+            Ok(())
+        })*
+    };
+}
+
 /// Goes over the fields of a state in a fixed order: [`Writer`] copies them out, [`Reader`] in.
 /// One list of fields serves both, so they cannot disagree.
 pub(super) trait Fields {
@@ -57,54 +69,14 @@ pub(super) trait Fields {
 
     fn bytes<const N: usize>(&mut self, field: &mut [u8; N]) -> Result<(), Self::Error>;
 
+    numbers!(f64 f32 f16 i64 u32 u16 u8);
+
     fn f64s(&mut self, fields: &mut [f64]) -> Result<(), Self::Error> {
         fields.iter_mut().try_for_each(|field| self.f64(field))
     }
 
     fn f32s(&mut self, fields: &mut [f32]) -> Result<(), Self::Error> {
         fields.iter_mut().try_for_each(|field| self.f32(field))
-    }
-
-    fn f64(&mut self, field: &mut f64) -> Result<(), Self::Error> {
-        let mut bytes = field.to_le_bytes();
-        self.bytes(&mut bytes)?;
-        *field = f64::from_le_bytes(bytes);
-        Ok(())
-    }
-
-    fn f32(&mut self, field: &mut f32) -> Result<(), Self::Error> {
-        let mut bytes = field.to_le_bytes();
-        self.bytes(&mut bytes)?;
-        *field = f32::from_le_bytes(bytes);
-        Ok(())
-    }
-
-    fn i64(&mut self, field: &mut i64) -> Result<(), Self::Error> {
-        let mut bytes = field.to_le_bytes();
-        self.bytes(&mut bytes)?;
-        *field = i64::from_le_bytes(bytes);
-        Ok(())
-    }
-
-    fn f16(&mut self, field: &mut f16) -> Result<(), Self::Error> {
-        let mut bytes = field.to_le_bytes();
-        self.bytes(&mut bytes)?;
-        *field = f16::from_le_bytes(bytes);
-        Ok(())
-    }
-
-    fn u16(&mut self, field: &mut u16) -> Result<(), Self::Error> {
-        let mut bytes = field.to_le_bytes();
-        self.bytes(&mut bytes)?;
-        *field = u16::from_le_bytes(bytes);
-        Ok(())
-    }
-
-    fn u8(&mut self, field: &mut u8) -> Result<(), Self::Error> {
-        let mut byte = [*field];
-        self.bytes(&mut byte)?;
-        [*field] = byte;
-        Ok(())
     }
 
     fn bool(&mut self, field: &mut bool) -> Result<(), Self::Error> {
@@ -118,13 +90,6 @@ pub(super) trait Fields {
         let mut held = field.unwrap_or(i64::MIN);
         self.i64(&mut held)?;
         *field = (held != i64::MIN).then_some(held);
-        Ok(())
-    }
-
-    fn u32(&mut self, field: &mut u32) -> Result<(), Self::Error> {
-        let mut bytes = field.to_le_bytes();
-        self.bytes(&mut bytes)?;
-        *field = u32::from_le_bytes(bytes);
         Ok(())
     }
 }

@@ -164,8 +164,11 @@ impl Parser<'_> {
 }
 
 fn alone_or(mut parts: Vec<Cond>, join: fn(Vec<Cond>) -> Cond) -> Cond {
-    match parts.len() {
-        1 => parts.pop().expect("there is one"),
-        _ => join(parts),
+    match (parts.pop(), parts.is_empty()) {
+        (Some(only), true) => only,
+        (last, _) => {
+            parts.extend(last);
+            join(parts)
+        }
     }
 }

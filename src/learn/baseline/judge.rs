@@ -1,6 +1,6 @@
 //! A value judged, and the band around what is expected.
 
-use super::verdict::{Shift, Side, Verdict};
+use super::verdict::{Shift, Side, Verdict, agreed};
 use super::{Baseline, COLD_SAMPLES, DAY_MS, Moment, UNITS_MAX, is_usable, power_of_two};
 
 /// What a surprise counts for less at first; nothing after a week.
@@ -125,20 +125,6 @@ impl Baseline {
 fn persistence(step_ms: f64) -> f64 {
     let minutes = (step_ms / 60_000.0).max(1e-3);
     (1.0 - libm::log10(minutes) / libm::log10(15.0)).clamp(0.0, 1.0)
-}
-
-/// Returns the band (lower, expected, upper) as far as it agrees with the score of a value, and the
-/// score: the edges are found to within a rounding, the score decides.
-fn agreed((lower, expected, upper): (f64, f64, f64), value: f64, score: f64) -> (f64, f64, f64) {
-    if score < 1.0 {
-        (lower.min(value), upper.max(value), score)
-    } else if value == expected {
-        (lower, upper, 1.0f64.next_down())
-    } else if value > expected {
-        (lower, upper.min(value.next_down()).max(expected), score)
-    } else {
-        (lower.max(value.next_up()).min(expected), upper, score)
-    }
 }
 
 fn within_floats(value: f64) -> f64 {

@@ -27,6 +27,7 @@ use hours::Hours;
 use incident::Incident;
 use recurring::Recurring;
 use tempo::Tempo;
+pub(super) use verdict::agreed;
 pub use verdict::{Phase, Shift, Side, Verdict, default_threshold};
 
 /// Learns what is normal for one series and judges its values.
@@ -38,8 +39,7 @@ pub use verdict::{Phase, Shift, Side, Verdict, default_threshold};
 ///
 /// Units: times in ms, values and band in the signal's unit; inside, a power of two near the mean
 /// absolute value is the unit, so that single floats hold any series and a copy of it in other
-/// units is judged alike. State: [`Baseline::STATE_BYTES`], fixed, of which two thirds are the
-/// shapes. What a sample costs: benches/learn.rs.
+/// units is judged alike. State: [`Baseline::STATE_BYTES`], fixed. What a sample costs: benches/learn.rs.
 #[derive(Clone, Debug)]
 pub struct Baseline {
     season: Season,
@@ -100,7 +100,7 @@ struct Moment {
 
 impl Baseline {
     /// The size of what [`Baseline::serialize`] returns.
-    pub const STATE_BYTES: usize = 2_032;
+    pub const STATE_BYTES: usize = 2_035;
 
     /// Returns a baseline that knows nothing.
     pub fn new(season: Season, calendar: Calendar) -> Baseline {
@@ -422,7 +422,7 @@ impl Baseline {
         let clipped = sudden.clamp(-8.0 * everyday, 8.0 * everyday);
         self.bias = (bias + tempo.loss(4.0 * tempo.minute) * clipped) as f32;
         if self.season != Season::Flat {
-            self.recurring.learn(moment.week_ms, residual, tempo);
+            self.recurring.learn(moment.week_ms, residual);
             self.hours.learn(moment.hour, sudden.abs().min(4.0 * everyday), scale, tempo);
         }
     }

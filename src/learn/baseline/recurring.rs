@@ -1,4 +1,3 @@
-use super::tempo::Tempo;
 use crate::learn::state::Fields;
 
 const DAY_MS: i64 = 86_400_000;
@@ -28,12 +27,12 @@ pub(super) struct Recurring {
     before: [u8; BUCKETS],
     /// The bucket of the last sample, and the largest residual in it.
     bucket: u8,
-    largest: u8,
+    largest: f32,
 }
 
 impl Recurring {
     pub(super) fn new() -> Recurring {
-        Recurring { usual: [0; BUCKETS], before: [0; BUCKETS], bucket: 0, largest: 0 }
+        Recurring { usual: [0; BUCKETS], before: [0; BUCKETS], bucket: 0, largest: 0.0 }
     }
 
     /// Returns the everyday size at a time of the week, of a sample and of a mean over samples.
@@ -52,16 +51,17 @@ impl Recurring {
     }
 
     /// Learns from a residual.
-    pub(super) fn learn(&mut self, week_ms: i64, residual: f64, tempo: &Tempo) {
+    pub(super) fn learn(&mut self, week_ms: i64, residual: f64) {
         let bucket = bucket(week_ms) as u8;
-        if bucket != self.bucket || tempo.elapsed > tempo.day / 2.0 {
+        if bucket != self.bucket {
             let k = usize::from(self.bucket) % BUCKETS;
-            let again = self.largest.min(self.before[k]);
+            let largest = code(f64::from(self.largest));
+            let again = largest.min(self.before[k]);
             self.usual[k] = again.max(self.usual[k].saturating_sub(LOSS));
-            self.before[k] = self.largest;
-            (self.bucket, self.largest) = (bucket, 0);
+            self.before[k] = largest;
+            (self.bucket, self.largest) = (bucket, 0.0);
         }
-        self.largest = self.largest.max(code(residual.abs()));
+        self.largest = self.largest.max(residual.abs() as f32);
     }
 
     /// Multiplies what was learned: another unit.
@@ -72,14 +72,14 @@ impl Recurring {
         };
         self.usual = self.usual.map(moved);
         self.before = self.before.map(moved);
-        self.largest = moved(self.largest);
+        self.largest = (f64::from(self.largest) * by) as f32;
     }
 
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.bytes(&mut self.usual)?;
         io.bytes(&mut self.before)?;
         io.u8(&mut self.bucket)?;
-        io.u8(&mut self.largest)
+        io.f32(&mut self.largest)
     }
 }
 
@@ -105,15 +105,13 @@ mod tests {
 
     #[test]
     fn one_incident_makes_nothing_usual_and_the_second_in_running_does() {
-        let tempo =
-            Tempo { day: 1440.0, elapsed: 1.0, samples: 1e5, minute: 1.0, floor: 0.0, pace: 1.0 };
         let mut recurring = Recurring::new();
         let two_ms = 2 * 3_600_000;
         let mut sizes = Vec::new();
         for day in 0..8 {
             for at_ms in (0..DAY_MS).step_by(60_000) {
                 let is_on = [1, 3, 4].contains(&day) && (two_ms..two_ms + 600_000).contains(&at_ms);
-                recurring.learn(at_ms, if is_on { -6.0 } else { 0.0 }, &tempo);
+                recurring.learn(at_ms, if is_on { -6.0 } else { 0.0 });
             }
             sizes.push(recurring.sizes(two_ms, 1440.0).0);
         }

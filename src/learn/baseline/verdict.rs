@@ -63,3 +63,21 @@ pub enum Phase {
 pub fn default_threshold(step_ms: i64) -> f64 {
     2.84 - 0.3 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
 }
+
+/// Returns the band (lower, expected, upper) as far as it agrees with the score of a value, and the
+/// score: the edges are found to within a rounding, the score decides.
+pub(in crate::learn) fn agreed(
+    (lower, expected, upper): (f64, f64, f64),
+    value: f64,
+    score: f64,
+) -> (f64, f64, f64) {
+    if score < 1.0 {
+        (lower.min(value), upper.max(value), score)
+    } else if value == expected {
+        (lower, upper, 1.0f64.next_down())
+    } else if value > expected {
+        (lower, upper.min(value.next_down()).max(expected), score)
+    } else {
+        (lower.max(value.next_up()).min(expected), upper, score)
+    }
+}

@@ -125,14 +125,18 @@ impl Habit {
     }
 
     /// Learns that nobody knows what happened between the last event and `time_ms`: the next is due
-    /// as if one had come then, and how long it took to come teaches nothing.
+    /// as if one had come then, and how long it took to come teaches nothing. After more than a year
+    /// everything is forgotten.
     pub fn lost(&mut self, time_ms: i64) {
         if time_ms <= self.last_ms || self.events == 0 {
             return;
         }
-        if let Some(now_s) = self.inner_s(time_ms) {
-            self.is_unsure = true;
-            self.go_on(time_ms, now_s);
+        match self.inner_s(time_ms) {
+            Some(now_s) => {
+                self.is_unsure = true;
+                self.go_on(time_ms, now_s);
+            }
+            None => self.forget(),
         }
     }
 
@@ -202,9 +206,13 @@ impl Habit {
         before_ms.max(wall_ms.saturating_sub(self.calendar.offset_ms(before_ms)))
     }
 
+    fn forget(&mut self) {
+        *self = Habit { step_s: self.step_s, ..Habit::new(self.calendar.clone(), 0) };
+    }
+
     /// The first event, or the first after everything was forgotten.
     fn begin(&mut self, time_ms: i64) {
-        *self = Habit { step_s: self.step_s, ..Habit::new(self.calendar.clone(), 0) };
+        self.forget();
         self.events = 1;
         // The origin lies on a Monday, so that an inner time says which day it is.
         let week_ms = self.calendar.week_ms(time_ms);

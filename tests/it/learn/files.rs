@@ -51,17 +51,18 @@ fn each_row_of_a_directory_is_judged_by_those_before() {
     assert!(alerts(1_501..1_511) >= 8);
 }
 
-#[test]
-fn limits_that_come_near_are_foreseen_in_files() {
-    let dir = tempfile::tempdir().unwrap();
-    let falling: Vec<_> = (0..1_200).map(|minute| (1_200 - minute).to_string()).collect();
-    let still = vec!["7"; 1_200].join(" ");
-    let series = format!("down,1700000100,60,{}\nstill,1700000100,60,{still}\n", falling.join(" "));
-    write(dir.path().join("series.csv"), series).unwrap();
-    let limits =
-        r#"{"series":{"down":{"threshold":0,"dir":"le"},"still":{"threshold":8,"dir":"ge"}}}"#;
-    write(dir.path().join("limits.json"), limits).unwrap();
-    let arguments = [
+/// Writes a series of 20 hours that falls to its limit and one that stays away from it, and returns
+/// the arguments that ask about them.
+pub(super) fn near_and_still(dir: &Path, falling: &str) -> [&'static str; 10] {
+    let values: Vec<_> = (0..1_200).map(|minute| (1_200 - minute).to_string()).collect();
+    let (values, still) = (values.join(" "), vec!["7"; 1_200].join(" "));
+    let series = format!("{falling},1700000100,60,{values}\nstill,1700000100,60,{still}\n");
+    write(dir.join("series.csv"), series).unwrap();
+    let limits = format!(
+        r#"{{"series":{{"{falling}":{{"threshold":0,"dir":"le"}},"still":{{"threshold":8,"dir":"ge"}}}}}}"#
+    );
+    write(dir.join("limits.json"), limits).unwrap();
+    [
         "crossing",
         "series.csv",
         "--limits",
@@ -72,7 +73,13 @@ fn limits_that_come_near_are_foreseen_in_files() {
         "5m",
         "--out",
         "out.csv",
-    ];
+    ]
+}
+
+#[test]
+fn limits_that_come_near_are_foreseen_in_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = near_and_still(dir.path(), "down");
     let output = forewarn(&arguments, dir.path());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let out = std::fs::read_to_string(dir.path().join("out.csv")).unwrap();

@@ -455,6 +455,16 @@ fn states_read_back_to_the_bit_and_are_small() {
     assert!(error(&damaged).contains("checksum"));
 }
 
+#[test]
+fn a_year_of_which_nobody_knows_is_forgotten_with_all_before() {
+    let mut habit = Habit::new(Calendar::utc(), MINUTE_MS);
+    (0..48).for_each(|hour| habit.event(START_MS + hour * 60 * MINUTE_MS));
+    assert!(habit.due().is_some());
+    // What waits for the next deadline to move on must not wait for ever.
+    habit.lost(START_MS + 400 * DAY_MS);
+    assert_eq!((habit.due(), habit.last_ms()), (None, None));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::files::{forewarn, write};
+use super::files::{forewarn, near_and_still, write};
 
 /// What `--svg out` of some arguments wrote, by name, after a look that each is XML.
 fn drawn(arguments: &[&str], dir: &Path) -> Vec<(String, String)> {
@@ -155,26 +155,7 @@ fn a_table_of_many_rows_is_a_small_picture_with_each_spike() {
 #[test]
 fn a_fan_leads_from_where_the_alert_begins_to_the_limit() {
     let dir = tempfile::tempdir().unwrap();
-    let falling: Vec<_> = (0..1_200).map(|minute| (1_200 - minute).to_string()).collect();
-    let still = vec!["7"; 1_200].join(" ");
-    let series =
-        format!("../down,1700000100,60,{}\nstill,1700000100,60,{still}\n", falling.join(" "));
-    write(dir.path().join("series.csv"), series).unwrap();
-    let limits =
-        r#"{"series":{"../down":{"threshold":0,"dir":"le"},"still":{"threshold":8,"dir":"ge"}}}"#;
-    write(dir.path().join("limits.json"), limits).unwrap();
-    let arguments = [
-        "crossing",
-        "series.csv",
-        "--limits",
-        "limits.json",
-        "--horizon",
-        "4h",
-        "--every",
-        "5m",
-        "--out",
-        "out.csv",
-    ];
+    let arguments = near_and_still(dir.path(), "../down");
     let pictures = drawn(&arguments, dir.path());
     let names: Vec<_> = pictures.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["_down.svg", "still.svg"]);
