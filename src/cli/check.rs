@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Outcome;
@@ -35,8 +35,7 @@ pub fn run(args: &Args) -> Outcome {
     if unreadable {
         return Ok(ExitCode::from(2));
     }
-    let options = LoadOptions { check_template, default_interval_ms: args.interval };
-    let (groups, diagnostics) = rules::load(&sources, &options);
+    let (groups, diagnostics) = rules::load(&sources, &load_options(args.interval));
     for diagnostic in &diagnostics {
         println!("{}", diagnostic.render(&sources));
     }
@@ -51,9 +50,15 @@ pub fn run(args: &Args) -> Outcome {
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// Returns how rule files are loaded, wherever that is.
+pub(super) fn load_options(default_interval_ms: i64) -> LoadOptions {
+    let read_file = |path: &Path| std::fs::read_to_string(path);
+    LoadOptions { check_template, read_file, default_interval_ms }
+}
+
 /// Says what is wrong with a template; joins the rules room, which knows where one stands, with the
 /// alerts room, which knows its language.
-pub(super) fn check_template(text: &str, place: TemplatePlace) -> Result<(), String> {
+fn check_template(text: &str, place: TemplatePlace) -> Result<(), String> {
     let vocabulary = match place {
         TemplatePlace::Label => Vocabulary::Labels,
         TemplatePlace::Annotation => Vocabulary::Forewarn,

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::check::check_template;
+use super::check::load_options;
 use super::tasks::{self, Change, Task};
 use crate::alerts::{Manager, ManagerOptions, Notifier, RulesView};
 use crate::api::{App, BindError, Command, Control, HttpCounters, ReloadState, Server};
@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError, Flags};
 use crate::env::{Clock, Disk};
 use crate::ingest::{IngestLimits, Receiver};
 use crate::promql::{Engine, EngineOptions, Features, UnknownFeature};
-use crate::rules::{self, FileDiagnostic, GroupSpec, LoadOptions, LocalEvaluator};
+use crate::rules::{self, FileDiagnostic, GroupSpec, LocalEvaluator};
 use crate::store::{MaintainError, OpenError, Store, StoreOptions};
 
 /// How long alerts may take to be sent once the server stops.
@@ -332,8 +332,7 @@ fn manager_options(config: &Config) -> ManagerOptions {
 /// logged.
 fn load_rules(config: &Config) -> Result<(Vec<GroupSpec>, Option<String>), ConfigError> {
     let sources = config.rule_files()?;
-    let options =
-        LoadOptions { check_template, default_interval_ms: config.evaluation_interval_ms };
+    let options = load_options(config.evaluation_interval_ms);
     let (groups, diagnostics) = rules::load(&sources, &options);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         diagnostics.iter().partition(|found| FileDiagnostic::is_error(found));

@@ -61,6 +61,7 @@ pub(super) enum ClauseKind {
         history_ms: i64,
         test: UntilTest,
     },
+    Sensitivity(Sensitivity),
     Labels(Pairs),
     Annotations(Pairs),
     /// `say`, `describe`, `runbook`, `owner`.
@@ -149,6 +150,15 @@ pub(super) struct Reaches {
     pub(super) from: Option<Direction>,
     pub(super) within_ms: i64,
     pub(super) probability: f64,
+}
+
+/// How easily a learned band is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sensitivity {
+    /// A third as many alarms as by default.
+    Low,
+    /// Three times as many.
+    High,
 }
 
 /// On which side of normal.

@@ -1,16 +1,18 @@
 //! Syntax tree to checked rules: what the grammar alone cannot say.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::amount::{Amount, agreed_unit};
 use super::ast::{
     Clause, ClauseKind, EndingClause, File, Item, NormalClause, Pairs, PeersClause, Query, Rule,
-    SeverityClause, Spanned, Target,
+    Sensitivity, SeverityClause, Spanned, Target,
 };
 use super::compile::{self, Compiler};
+use super::holidays;
 use super::lets::Scope;
-use super::program::{Limit, NormalPlan};
+use super::program::{CalendarPlan, Limit, NormalPlan};
 use super::spec::Task;
 use super::{
     AlertClause, AlertRule, AlertSpec, Dialect, Ending, GroupSpec, LoadOptions, RecordRule,
@@ -26,6 +28,9 @@ const RESERVED_LABELS: [&str; 4] = ["rule", "severity", "phase", "alertname"];
 /// How many peers there have to be where the rule does not say, and at least.
 const PEERS_DEFAULT: u64 = 5;
 const PEERS_MIN: u64 = 3;
+/// What a file of holidays is.
+const HOLIDAYS_HELP: &str =
+    "holidays are the all-day events of an iCalendar file, once or FREQ=YEARLY";
 /// What to do about a missing severity.
 const SEVERITIES_HELP: &str = "add `page when …`, `ticket when …` or `note when …`";
 
@@ -38,7 +43,7 @@ pub(super) struct Checked {
 
 /// Checks a parsed file.
 pub(super) fn check(source: &RuleSource, file: &File, options: &LoadOptions) -> Checked {
-    let stem = std::path::Path::new(&source.name).file_stem();
+    let stem = Path::new(&source.name).file_stem();
     let group = stem.map_or_else(|| source.name.clone(), |stem| stem.to_string_lossy().into());
     let mut checker = Checker {
         source,
@@ -236,13 +241,10 @@ impl Checker<'_> {
     }
 
     fn normal(&mut self, clause: &NormalClause) -> Option<NormalPlan> {
-        if let Some(file) = &clause.holidays {
-            self.diagnostics.push(
-                Diagnostic::error("R014", file.span, "`holidays` is not there yet")
-                    .with_help("leave it out for now"),
-            );
-            return None;
-        }
+        let holidays = match &clause.holidays {
+            Some(file) => self.holidays(file)?,
+            None => Vec::new(),
+        };
         if let Some(zone) = &clause.zone
             && Calendar::zone(&zone.node).is_none()
         {
@@ -255,9 +257,28 @@ impl Checker<'_> {
         }
         Some(NormalPlan {
             season: clause.season,
-            zone: clause.zone.as_ref().map(|zone| zone.node.clone()),
+            calendar: CalendarPlan {
+                zone: clause.zone.as_ref().map(|zone| zone.node.clone()),
+                holidays: holidays.into(),
+            },
             from_ms: clause.from_ms.unwrap_or(compile::NORMAL_FROM_MS),
         })
+    }
+
+    /// The days of a file, whose path is relative to the rule file.
+    fn holidays(&mut self, file: &Spanned<String>) -> Option<Vec<i32>> {
+        let folder = Path::new(&self.source.name).parent().unwrap_or(Path::new(""));
+        let path = folder.join(&file.node);
+        let error = |message: String| Diagnostic::error("R025", file.span, message);
+        let found = match (self.options.read_file)(&path) {
+            Ok(text) => holidays::days(&text).map_err(|fault| {
+                let place = format!("{}:{}", path.display(), fault.line);
+                error(format!("{place}: {}", fault.message)).with_help(HOLIDAYS_HELP)
+            }),
+            Err(reason) => Err(error(format!("{} cannot be read: {reason}", path.display()))
+                .with_help("the path is relative to the rule file")),
+        };
+        self.note(found)
     }
 
     /// Labels of alerts: names that may be used, values that are templates and never change.
@@ -325,6 +346,7 @@ impl Checker<'_> {
         compiler.normal = parts.normal.take().or_else(|| self.defaults.normal.clone());
         compiler.forecast_ms = parts.forecast_ms.or(self.defaults.forecast_ms);
         compiler.peers = parts.peers.take();
+        compiler.sensitivity = parts.sensitivity.map(|(sensitivity, _)| sensitivity);
         for (_, clause) in &parts.severities {
             compiler.severity(clause);
         }
@@ -384,6 +406,7 @@ impl Checker<'_> {
                 parts.peers = Some(self.peers(peers));
                 parts.peers_word = Some(word);
             }
+            ClauseKind::Sensitivity(sensitivity) => parts.sensitivity = Some((*sensitivity, word)),
             ClauseKind::Ignore(gates) => parts.gates.extend(gates),
             ClauseKind::Until { history_ms, test } => {
                 parts.until = Some((*history_ms, test));
@@ -472,6 +495,11 @@ impl Checker<'_> {
         {
             warn(word, "`peers` is not used: no severity says `differs from peers`");
         }
+        if let Some((_, word)) = parts.sensitivity
+            && !compiler.uses_band()
+        {
+            warn(word, "`sensitivity` is not used: no severity asks for a learned band");
+        }
         if let Some(word) = parts.forecast_word
             && !compiler.uses_forecast()
         {
@@ -536,6 +564,7 @@ struct Parts<'a> {
     forecast_word: Option<Span>,
     peers: Option<(Vec<String>, usize)>,
     peers_word: Option<Span>,
+    sensitivity: Option<(Sensitivity, Span)>,
     gates: Vec<&'a super::ast::Gate>,
     until: Option<(i64, &'a super::ast::UntilTest)>,
     until_word: Span,

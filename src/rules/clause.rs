@@ -1,7 +1,7 @@
 //! The clauses of a rule, one function for each form.
 
 use super::ast::{
-    Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs, PeersClause,
+    Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs, PeersClause, Sensitivity,
     SeverityClause, Spanned, Target, UntilTest,
 };
 use super::parse::{Failed, Parsed, Parser};
@@ -97,6 +97,7 @@ impl Parser<'_> {
             "peers" => ClauseKind::Peers(self.peers()?),
             "ignore" => ClauseKind::Ignore(self.gates()?),
             "until" => self.until()?,
+            "sensitivity" => ClauseKind::Sensitivity(self.sensitivity()?),
             "labels" => ClauseKind::Labels(self.pairs()?),
             "annotations" => ClauseKind::Annotations(self.pairs()?),
             "say" | "describe" | "runbook" | "owner" => ClauseKind::Text(self.string()?),
@@ -275,6 +276,14 @@ impl Parser<'_> {
         Ok(ClauseKind::Until { history_ms, test })
     }
 
+    fn sensitivity(&mut self) -> Parsed<Sensitivity> {
+        match () {
+            () if self.cursor.eat_word("low") => Ok(Sensitivity::Low),
+            () if self.cursor.eat_word("high") => Ok(Sensitivity::High),
+            () => self.expected("`low` or `high`"),
+        }
+    }
+
     /// `a="b", c="d"`: names and strings; commas may be left out.
     pub(super) fn pairs(&mut self) -> Parsed<Pairs> {
         let mut pairs = Vec::new();
@@ -303,7 +312,6 @@ impl Parser<'_> {
                 self.expect_word("per")?;
                 self.skip_word()?;
             }
-            "sensitivity" => self.skip_word()?,
             "share" | "identity" => {
                 self.skip_word()?;
                 self.list()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ask::Track;
 use super::watched::{Feeds, PeersFeed, Watched};
-use crate::learn::{Peers, Verdict, default_threshold, of_member};
+use crate::learn::{Peers, Verdict, of_member};
 use crate::series::Labels;
 
 /// A member of a cohort, with its value at the instant, if it has one.
@@ -100,7 +100,7 @@ impl<'a> Cohorts<'a> {
     /// Where half of the members or more are at least half way to odd at once, it is the cohort that has changed, or
     /// that is two: of none can be said that it differs.
     fn judge(&mut self, seats: &mut [Seat<'_>], median: Option<f64>, time_ms: i64) {
-        let threshold = default_threshold(self.feed.step_ms);
+        let threshold = self.feeds.threshold(self.feed.step_ms);
         self.verdicts.clear();
         for (member, by) in &self.departures {
             let seat = &seats[*member];

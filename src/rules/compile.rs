@@ -3,11 +3,11 @@
 use super::Unit;
 use super::amount::{Amount, Kind};
 use super::ast::{
-    Atom, Cond, EndingClause, Gate, Query, Reaches, SeverityClause, Spanned, UntilTest,
+    Atom, Cond, EndingClause, Gate, Query, Reaches, Sensitivity, SeverityClause, Spanned, UntilTest,
 };
 use super::program::{
-    ClauseProgram, CrossingPlan, Distance, GateProgram, HabitPlan, Hold, Limit, NormalPlan,
-    PeersPlan, Program, Test, Until, UntilProgram,
+    CalendarPlan, ClauseProgram, CrossingPlan, Distance, GateProgram, HabitPlan, Hold, Limit,
+    NormalPlan, PeersPlan, Program, Test, Until, UntilProgram,
 };
 use crate::lang::{Diagnostic, Span};
 use crate::learn::{Direction, Season};
@@ -29,6 +29,7 @@ pub(super) struct Compiler {
     pub(super) forecast_ms: Option<i64>,
     /// The labels of `peers within`, and how many there have to be.
     pub(super) peers: Option<(Vec<String>, usize)>,
+    pub(super) sensitivity: Option<Sensitivity>,
     pub(super) uses_limit: bool,
     pub(super) uses: Uses,
     habits: HabitPlan,
@@ -45,6 +46,8 @@ pub(super) struct Compiler {
 pub(super) struct Uses {
     normal: bool,
     pub(super) peers: bool,
+    /// A condition asks where the band's edge is, be that normal's or the peers'.
+    band: bool,
     /// A gate asks how far from what is expected, be that normal or the peers'.
     expected: bool,
 }
@@ -65,6 +68,7 @@ impl Compiler {
             normal: None,
             forecast_ms: None,
             peers: None,
+            sensitivity: None,
             uses_limit: false,
             uses: Uses::default(),
             habits: HabitPlan::default(),
@@ -79,6 +83,11 @@ impl Compiler {
 
     pub(super) fn uses_forecast(&self) -> bool {
         !self.crossings.is_empty()
+    }
+
+    /// Whether a condition asks where the edge of a learned band is.
+    pub(super) fn uses_band(&self) -> bool {
+        self.uses.band
     }
 
     /// Whether something is learned by the hour, for which `normal` says how.
@@ -124,8 +133,11 @@ impl Compiler {
     }
 
     pub(super) fn finish(self, signal: Expr) -> (Program, Vec<Diagnostic>) {
-        let default = NormalPlan { season: Season::default(), zone: None, from_ms: NORMAL_FROM_MS };
-        let normal = self.normal.unwrap_or(default);
+        let normal = self.normal.unwrap_or_else(|| NormalPlan {
+            season: Season::default(),
+            calendar: CalendarPlan::default(),
+            from_ms: NORMAL_FROM_MS,
+        });
         // Where only the peers say what is expected, that is what a gate means.
         let uses_normal = self.uses.normal || (self.uses.expected && !self.uses.peers);
         let peers = self.peers.filter(|_| self.uses.peers);
@@ -143,10 +155,15 @@ impl Compiler {
                 normal: normal.clone(),
             }),
             habits: HabitPlan {
-                zone: normal.zone.clone().filter(|_| self.habits.is_any()),
+                calendar: if self.habits.is_any() {
+                    normal.calendar.clone()
+                } else {
+                    CalendarPlan::default()
+                },
                 ..self.habits
             },
             normal: uses_normal.then_some(normal),
+            sensitivity: self.sensitivity,
         };
         (program, self.diagnostics)
     }
@@ -184,17 +201,17 @@ impl Compiler {
         Some(match atom {
             Atom::Value(compare, amount) => Test::Value(*compare, self.amount(*amount)?),
             Atom::Normal { side, by } => {
-                self.uses.normal = true;
+                (self.uses.normal, self.uses.band) = (true, true);
                 Test::Normal { side: *side, by: self.distance(*by)?, hold: self.hold(role) }
             }
             Atom::InsideNormal => {
-                self.uses.normal = true;
+                (self.uses.normal, self.uses.band) = (true, true);
                 Test::Inside
             }
             Atom::Reaches(reaches) => self.reaches(reaches, span, role)?,
             Atom::ProbabilityBelow(probability) => self.probability(*probability, span, role)?,
             Atom::Differs { by } => {
-                self.uses.peers = true;
+                (self.uses.peers, self.uses.band) = (true, true);
                 if self.peers.is_none() {
                     let help = "add the labels that make series equals: `peers within (job)`";
                     self.error("R021", span, "`differs from peers` needs `peers`", help);

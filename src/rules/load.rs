@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::ast::Spanned;
 use super::{GroupSpec, check, parse, yaml};
@@ -18,6 +19,8 @@ pub struct RuleSource {
 pub struct LoadOptions {
     /// Says what is wrong with a template.
     pub check_template: fn(&str, TemplatePlace) -> Result<(), String>,
+    /// Reads a file that a rule file names.
+    pub read_file: fn(&Path) -> std::io::Result<String>,
     /// The evaluation interval of groups that name none, ms.
     pub default_interval_ms: i64,
 }
@@ -111,7 +114,7 @@ fn repeated(
 
 /// Which files are in Prometheus' shape: by ending, or by what comes first in them.
 fn is_yaml(source: &RuleSource) -> bool {
-    let ending = std::path::Path::new(&source.name).extension();
+    let ending = Path::new(&source.name).extension();
     if ending.is_some_and(|ending| ending == "yml" || ending == "yaml") {
         return true;
     }

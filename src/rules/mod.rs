@@ -24,6 +24,7 @@ mod feed;
 mod finding;
 mod group;
 mod habitual;
+mod holidays;
 mod join;
 mod lets;
 mod load;

@@ -1,8 +1,10 @@
 //! What a checked rule does at each evaluation.
 
+use std::sync::Arc;
+
 use super::Unit;
-use super::ast::{Compare, Side};
-use crate::learn::{Direction, Season};
+use super::ast::{Compare, Sensitivity, Side};
+use crate::learn::{Calendar, Direction, Season};
 use crate::promql::Expr;
 
 /// A checked rule of our language.
@@ -22,6 +24,8 @@ pub(super) struct Program {
     /// How the series are compared with one another, if anything asks.
     pub(super) peers: Option<PeersPlan>,
     pub(super) habits: HabitPlan,
+    /// Where the edge of a learned band lies; none: where it does by default.
+    pub(super) sensitivity: Option<Sensitivity>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -103,9 +107,25 @@ pub(super) enum UntilProgram {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NormalPlan {
     pub(super) season: Season,
+    pub(super) calendar: CalendarPlan,
+    pub(super) from_ms: i64,
+}
+
+/// Which hour it is on the wall, and which days are holidays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct CalendarPlan {
     /// Name of the time zone; UTC where none.
     pub(super) zone: Option<String>,
-    pub(super) from_ms: i64,
+    /// Days since 1970-01-01.
+    pub(super) holidays: Arc<[i32]>,
+}
+
+impl CalendarPlan {
+    /// A zone that is not known was refused when the rule was checked.
+    pub(super) fn calendar(&self) -> Calendar {
+        let zone = self.zone.as_deref().and_then(Calendar::zone);
+        zone.unwrap_or_else(Calendar::utc).with_holidays(self.holidays.iter().copied())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -133,8 +153,7 @@ pub(super) struct HabitPlan {
     pub(super) samples: bool,
     /// For `is late`: when the signal rises above 0.
     pub(super) events: bool,
-    /// Name of the time zone; UTC where none.
-    pub(super) zone: Option<String>,
+    pub(super) calendar: CalendarPlan,
 }
 
 impl HabitPlan {

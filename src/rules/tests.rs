@@ -12,8 +12,18 @@ fn check_template(text: &str, place: TemplatePlace) -> Result<(), String> {
     }
 }
 
+/// There are three files.
+fn read_file(path: &std::path::Path) -> std::io::Result<String> {
+    const GOOD: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:19700105\nDTEND:19700107\nEND:VEVENT\nEND:VCALENDAR\n";
+    match path.to_str() {
+        Some("days.ics" | "/etc/days.ics") => Ok(GOOD.to_owned()),
+        Some("bad.ics") => Ok(GOOD.replace("19700105", "19701305")),
+        _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+    }
+}
+
 fn options() -> LoadOptions {
-    LoadOptions { check_template, default_interval_ms: 60_000 }
+    LoadOptions { check_template, read_file, default_interval_ms: 60_000 }
 }
 
 fn load_text(name: &str, text: &str) -> (Vec<GroupSpec>, String) {
@@ -157,7 +167,6 @@ rule Later {
   signal   up
   share    by (job)
   identity without (pod)
-  sensitivity high
   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
   during   x y z
   page     when value > 5
@@ -189,19 +198,14 @@ rule Good { signal up page when value < 1 }
     17 |   identity without (pod)
        |   ^^^^^^^^ known, but this version cannot do it
        help: leave it out for now
-    error[R014]: `sensitivity` is not there yet
-       --> a.rules:18:3
-    18 |   sensitivity high
-       |   ^^^^^^^^^^^ known, but this version cannot do it
-       help: leave it out for now
     error[R014]: `expect` is not there yet
-       --> a.rules:19:3
-    19 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
+       --> a.rules:18:3
+    18 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `during` is not there yet
-       --> a.rules:20:3
-    20 |   during   x y z
+       --> a.rules:19:3
+    19 |   during   x y z
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     "#);
@@ -231,30 +235,42 @@ fn peers_and_habits_are_understood() {
     HostDiffersFromPeers
       when All([Differs { by: Absolute(3.0), hold: Hold { slot: 0, sticky: false } }, Value(Greater, 5.0)]) clear Some(Inside)
       when Differs { by: Share(0.1), hold: Hold { slot: 1, sticky: true } } clear None
-      Some(NormalPlan { season: HourOfDay, zone: Some("Europe/Berlin"), from_ms: 2419200000 })
-      Some(PeersPlan { within: ["cluster", "device"], at_least: 5, normal: NormalPlan { season: HourOfDay, zone: Some("Europe/Berlin"), from_ms: 2419200000 } })
-      HabitPlan { samples: false, events: false, zone: None }
+      Some(NormalPlan { season: HourOfDay, calendar: CalendarPlan { zone: Some("Europe/Berlin"), holidays: [] }, from_ms: 2419200000 })
+      Some(PeersPlan { within: ["cluster", "device"], at_least: 5, normal: NormalPlan { season: HourOfDay, calendar: CalendarPlan { zone: Some("Europe/Berlin"), holidays: [] }, from_ms: 2419200000 } })
+      HabitPlan { samples: false, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     BackupLate
       when Late clear None
       None
       None
-      HabitPlan { samples: false, events: true, zone: None }
+      HabitPlan { samples: false, events: true, calendar: CalendarPlan { zone: None, holidays: [] } }
     HeartbeatGone
       when Missing clear None
       None
       None
-      HabitPlan { samples: true, events: false, zone: None }
+      HabitPlan { samples: true, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     Shifted
       when Any([Shifts { by: Absolute(0.0) }, Shifts { by: Absolute(5.0) }]) clear None
-      Some(NormalPlan { season: HourOfWeek, zone: None, from_ms: 2419200000 })
+      Some(NormalPlan { season: HourOfWeek, calendar: CalendarPlan { zone: None, holidays: [] }, from_ms: 2419200000 })
       None
-      HabitPlan { samples: false, events: false, zone: None }
+      HabitPlan { samples: false, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     Few
       when Differs { by: Absolute(0.0), hold: Hold { slot: 0, sticky: true } } clear None
       None
-      Some(PeersPlan { within: ["job"], at_least: 3, normal: NormalPlan { season: HourOfWeek, zone: None, from_ms: 2419200000 } })
-      HabitPlan { samples: false, events: false, zone: None }
+      Some(PeersPlan { within: ["job"], at_least: 3, normal: NormalPlan { season: HourOfWeek, calendar: CalendarPlan { zone: None, holidays: [] }, from_ms: 2419200000 } })
+      HabitPlan { samples: false, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     "#);
+}
+
+#[test]
+fn holidays_are_read_beside_the_rule_file() {
+    let learners = |file: &str| {
+        let normal = format!("normal by hour of day holidays \"{file}\"");
+        let text = format!("rule A {{ signal up  {normal}  page when above normal or is late }}");
+        show_learners(&accepts(&text).rules[0])
+    };
+    let shown = learners("days.ics");
+    assert_eq!(shown.matches("holidays: [4, 5]").count(), 2, "{shown}");
+    assert_eq!(learners("/etc/days.ics"), shown);
 }
 
 /// What a rule learns, and its conditions.
@@ -385,6 +401,14 @@ fn each_rule_of_the_page_is_held() {
         "error[R013]: unknown time zone \"Mars\"",
     );
     refuses(
+        "signal up page when above normal normal tz \"Europe/Berlin\" holidays \"none.ics\"",
+        "error[R025]: none.ics cannot be read: entity not found",
+    );
+    refuses(
+        "signal up page when above normal normal holidays \"bad.ics\" from 7d",
+        "error[R025]: bad.ics:3: \"19701305\" is no date",
+    );
+    refuses(
         "signal up[5m] page when value > 1",
         "error[R022]: `signal` needs an instant vector, this is a range vector",
     );
@@ -403,6 +427,14 @@ fn each_rule_of_the_page_is_held() {
     );
     refuses("signal up page when differs from normal", "error[R001]: expected `peers` here");
     refuses("signal up page when is gone", "error[R001]: expected `missing` or `late` here");
+    refuses(
+        "signal up page when above normal sensitivity medium",
+        "error[R001]: expected `low` or `high` here",
+    );
+    refuses(
+        "signal up page when shifts sensitivity low",
+        "warning[R040]: `sensitivity` is not used: no severity asks for a learned band",
+    );
     refuses("signal up page when shifts by -1", "error[R005]: a distance cannot be negative");
     refuses(
         "signal up page when value > 1 peers within (job)",

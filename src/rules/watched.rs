@@ -1,6 +1,6 @@
 //! What a rule knows of one series: its learners, and what its conditions remember.
 
-use super::ast::Side;
+use super::ast::{Sensitivity, Side};
 use super::habitual::{Habitual, Kind};
 use super::memory::Memory;
 use super::program::{CrossingPlan, HabitPlan, Limit, NormalPlan, PeersPlan, Program, Test};
@@ -30,6 +30,8 @@ pub(super) struct Feeds {
     pub(super) habits: Option<HabitFeed>,
     /// The learned conditions of the program, by the memory that is their own.
     remembering: Vec<Test>,
+    /// By how much the surprise at the edge of a band is more than by default.
+    above_default: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -70,19 +72,19 @@ impl Feeds {
         let history_ms = |plan: &NormalPlan| plan.from_ms.min(INSTANTS_MAX.saturating_mul(step_ms));
         let normal = program.normal.as_ref().map(|plan| NormalFeed {
             plan: plan.clone(),
-            calendar: calendar(plan.zone.as_deref()),
+            calendar: plan.calendar.calendar(),
             step_ms,
             history_ms: history_ms(plan),
         });
         let peers = program.peers.as_ref().map(|plan| PeersFeed {
             plan: plan.clone(),
-            calendar: calendar(plan.normal.zone.as_deref()),
+            calendar: plan.normal.calendar.calendar(),
             step_ms,
             history_ms: history_ms(&plan.normal),
         });
         let habits = program.habits.is_any().then(|| HabitFeed {
             plan: program.habits.clone(),
-            calendar: calendar(program.habits.zone.as_deref()),
+            calendar: program.habits.calendar.calendar(),
             step_ms,
         });
         let crossings = program.crossings.iter().map(|plan| {
@@ -104,7 +106,18 @@ impl Feeds {
             peers,
             habits,
             remembering: program.remembering().into_iter().cloned().collect(),
+            // A surprise of T comes about once per 10^T samples: a half is a factor of three.
+            above_default: match program.sensitivity {
+                Some(Sensitivity::Low) => 0.5,
+                Some(Sensitivity::High) => -0.5,
+                None => 0.0,
+            },
         }
+    }
+
+    /// The surprise at the edge of a band that is learned at this step.
+    pub(super) fn threshold(&self, step_ms: i64) -> f64 {
+        default_threshold(step_ms) + self.above_default
     }
 
     /// Every learning step of the rule with the longest history that a learner of that step uses.
@@ -192,7 +205,7 @@ impl Watched {
     /// Judges a sample by what was learned before.
     pub(super) fn judge(&mut self, feeds: &Feeds, sample: Sample) -> Option<Verdict> {
         let (baseline, feed) = (self.baseline.as_ref()?, feeds.normal.as_ref()?);
-        let threshold = default_threshold(feed.step_ms);
+        let threshold = feeds.threshold(feed.step_ms);
         let verdict = baseline.judge(sample.time_ms, sample.value, threshold);
         for (memory, test) in self.memories.iter_mut().zip(&feeds.remembering) {
             if let Test::Normal { side, by, hold } = test {
@@ -313,11 +326,6 @@ impl Watched {
     pub(super) fn remembered(&self, slot: usize) -> Truth {
         self.memories.get(slot).map_or(Truth::Unknown, |memory| memory.truth)
     }
-}
-
-/// The calendar of a zone; one that is not known was refused when the rule was checked.
-fn calendar(zone: Option<&str>) -> Calendar {
-    zone.and_then(Calendar::zone).unwrap_or_else(Calendar::utc)
 }
 
 /// The least multiple of `every_ms` that is at least a minute.

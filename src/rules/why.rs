@@ -24,12 +24,9 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn new(program: &Program) -> Words {
         let peers = program.peers.as_ref().map(|plan| &plan.normal);
-        let normal = program.normal.as_ref().or(peers).and_then(|plan| plan.zone.as_deref());
-        let zone = normal.or(program.habits.zone.as_deref());
-        Words {
-            signal: name_of(&program.signal),
-            calendar: zone.and_then(Calendar::zone).unwrap_or_else(Calendar::utc),
-        }
+        let normal = program.normal.as_ref().or(peers).map(|plan| &plan.calendar);
+        let calendar = normal.unwrap_or(&program.habits.calendar).calendar();
+        Words { signal: name_of(&program.signal), calendar }
     }
 
     /// Says why a clause holds, does not, or is unknown: the conditions that decided it, or all of

@@ -1,7 +1,9 @@
 //! Rules against stored samples, and `forewarn check`.
 
+mod bands;
 mod cohorts;
 mod habits;
+mod holidays;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,10 +19,17 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 fn check_command(files: &[(&str, &str)]) -> (Option<i32>, String) {
+    check_beside(&[], files)
+}
+
+/// Checks rule files that stand beside others.
+fn check_beside(others: &[(&str, &str)], files: &[(&str, &str)]) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
-    for (name, text) in files {
+    for (name, text) in others.iter().chain(files) {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         #[expect(clippy::disallowed_methods, reason = "test input")]
-        std::fs::write(dir.path().join(name), text).unwrap();
+        std::fs::write(path, text).unwrap();
     }
     let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
         .current_dir(dir.path())

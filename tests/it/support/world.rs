@@ -94,7 +94,11 @@ pub(crate) fn parse(files: &[(&str, &str)]) -> Vec<GroupSpec> {
         text: (*text).to_owned(),
     };
     let sources: Vec<_> = files.iter().map(source).collect();
-    let options = LoadOptions { check_template: |_, _| Ok(()), default_interval_ms: MINUTE };
+    let options = LoadOptions {
+        check_template: |_, _| Ok(()),
+        read_file: |path| std::fs::read_to_string(path),
+        default_interval_ms: MINUTE,
+    };
     let (groups, diagnostics) = rules::load(&sources, &options);
     let rendered: Vec<_> = diagnostics.iter().map(|found| found.render(&sources)).collect();
     assert!(rendered.is_empty(), "{}", rendered.join("\n"));
