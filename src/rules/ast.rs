@@ -62,6 +62,8 @@ pub(super) enum ClauseKind {
         test: UntilTest,
     },
     Sensitivity(Sensitivity),
+    /// `share by (labels)`
+    Share(Vec<String>),
     Labels(Pairs),
     Annotations(Pairs),
     /// `say`, `describe`, `runbook`, `owner`.

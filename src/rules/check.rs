@@ -11,6 +11,7 @@ use super::ast::{
 };
 use super::compile::{self, Compiler};
 use super::holidays;
+use super::kinship::Kinship;
 use super::lets::Scope;
 use super::program::{CalendarPlan, Limit, NormalPlan};
 use super::spec::Task;
@@ -262,6 +263,7 @@ impl Checker<'_> {
                 holidays: holidays.into(),
             },
             from_ms: clause.from_ms.unwrap_or(compile::NORMAL_FROM_MS),
+            share: Kinship::default(),
         })
     }
 
@@ -346,6 +348,7 @@ impl Checker<'_> {
         compiler.normal = parts.normal.take().or_else(|| self.defaults.normal.clone());
         compiler.forecast_ms = parts.forecast_ms.or(self.defaults.forecast_ms);
         compiler.peers = parts.peers.take();
+        compiler.share = parts.share.as_ref().map(|(labels, _)| labels.clone());
         compiler.sensitivity = parts.sensitivity.map(|(sensitivity, _)| sensitivity);
         for (_, clause) in &parts.severities {
             compiler.severity(clause);
@@ -406,6 +409,7 @@ impl Checker<'_> {
                 parts.peers = Some(self.peers(peers));
                 parts.peers_word = Some(word);
             }
+            ClauseKind::Share(labels) => parts.share = Some((labels.clone(), word)),
             ClauseKind::Sensitivity(sensitivity) => parts.sensitivity = Some((*sensitivity, word)),
             ClauseKind::Ignore(gates) => parts.gates.extend(gates),
             ClauseKind::Until { history_ms, test } => {
@@ -495,6 +499,11 @@ impl Checker<'_> {
         {
             warn(word, "`peers` is not used: no severity says `differs from peers`");
         }
+        if let Some((_, word)) = parts.share
+            && !compiler.uses_normal()
+        {
+            warn(word, "`share` is not used: no severity and no gate asks what is normal");
+        }
         if let Some((_, word)) = parts.sensitivity
             && !compiler.uses_band()
         {
@@ -565,6 +574,7 @@ struct Parts<'a> {
     peers: Option<(Vec<String>, usize)>,
     peers_word: Option<Span>,
     sensitivity: Option<(Sensitivity, Span)>,
+    share: Option<(Vec<String>, Span)>,
     gates: Vec<&'a super::ast::Gate>,
     until: Option<(i64, &'a super::ast::UntilTest)>,
     until_word: Span,

@@ -97,6 +97,10 @@ impl Parser<'_> {
             "peers" => ClauseKind::Peers(self.peers()?),
             "ignore" => ClauseKind::Ignore(self.gates()?),
             "until" => self.until()?,
+            "share" => {
+                self.expect_word("by")?;
+                ClauseKind::Share(self.list()?)
+            }
             "sensitivity" => ClauseKind::Sensitivity(self.sensitivity()?),
             "labels" => ClauseKind::Labels(self.pairs()?),
             "annotations" => ClauseKind::Annotations(self.pairs()?),
@@ -312,7 +316,7 @@ impl Parser<'_> {
                 self.expect_word("per")?;
                 self.skip_word()?;
             }
-            "share" | "identity" => {
+            "identity" => {
                 self.skip_word()?;
                 self.list()?;
             }

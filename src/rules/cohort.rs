@@ -1,25 +1,8 @@
 //! Series beside their peers: judged and fed together, an instant at a time.
 
-use std::collections::BTreeMap;
-
-use super::ask::Track;
-use super::watched::{Feeds, PeersFeed, Watched};
+use super::circle::{Instant, Seat};
+use super::watched::{Feeds, PeersFeed};
 use crate::learn::{Peers, Verdict, of_member};
-use crate::series::Labels;
-
-/// A member of a cohort, with its value at the instant, if it has one.
-pub(super) struct Seat<'a> {
-    pub(super) watched: &'a mut Watched,
-    pub(super) value: Option<f64>,
-}
-
-/// What is done at an instant: judged, learned, or both, in this order.
-#[derive(Clone, Copy)]
-pub(super) struct Instant {
-    pub(super) time_ms: i64,
-    pub(super) asked: bool,
-    pub(super) learned: bool,
-}
 
 /// Compares the members of one cohort after the other; holds nothing but memory to work in.
 pub(super) struct Cohorts<'a> {
@@ -43,52 +26,14 @@ impl<'a> Cohorts<'a> {
         }
     }
 
-    /// Groups series that are to be compared.
-    pub(super) fn group<'s, T>(
-        &self,
-        series: impl Iterator<Item = (&'s Labels, T)>,
-    ) -> BTreeMap<Labels, Vec<T>> {
-        let mut groups: BTreeMap<Labels, Vec<T>> = BTreeMap::new();
-        for (labels, member) in series {
-            groups.entry(labels.keep(&self.feed.plan.within)).or_default().push(member);
-        }
-        groups
-    }
-
-    /// Walks through the times of the tracks of one cohort together.
-    pub(super) fn walk(
-        &mut self,
-        members: Vec<(&mut Watched, &Track)>,
-        (start_ms, end_ms, step_ms): (i64, i64, i64),
-        remember_from_ms: i64,
-    ) {
-        let mut ahead: Vec<&[(i64, f64)]> =
-            members.iter().map(|(_, track)| track.samples.as_slice()).collect();
-        let mut seats: Vec<Seat<'_>> =
-            members.into_iter().map(|(watched, _)| Seat { watched, value: None }).collect();
-        let mut time_ms = start_ms;
-        while time_ms <= end_ms {
-            for (seat, ahead) in seats.iter_mut().zip(&mut ahead) {
-                let next = ahead.split_first().filter(|((at_ms, _), _)| *at_ms == time_ms);
-                seat.value = next.map(|((_, value), rest)| {
-                    *ahead = rest;
-                    *value
-                });
-            }
-            let asked = time_ms >= remember_from_ms;
-            self.at(&mut seats, Instant { time_ms, asked, learned: true });
-            time_ms += step_ms;
-        }
-    }
-
     /// Judges the members of one cohort, then lets each learn its departure.
-    pub(super) fn at(&mut self, seats: &mut [Seat<'_>], instant: Instant) {
+    pub(super) fn at(&mut self, seats: &mut [Seat<'_>], cohort: &[usize], instant: Instant) {
         self.members.clear();
-        let values = seats.iter().enumerate();
-        self.members.extend(values.filter_map(|(index, seat)| Some((index, seat.value?))));
+        let values = cohort.iter().map(|index| (*index, seats[*index].value));
+        self.members.extend(values.filter_map(|(index, value)| Some((index, value?))));
         let median = self.peers.departures(&self.members, &mut self.departures);
         if instant.asked {
-            self.judge(seats, median, instant.time_ms);
+            self.judge(seats, cohort, median, instant.time_ms);
         }
         if instant.learned {
             for (member, by) in &self.departures {
@@ -99,7 +44,13 @@ impl<'a> Cohorts<'a> {
 
     /// Where half of the members or more are at least half way to odd at once, it is the cohort that has changed, or
     /// that is two: of none can be said that it differs.
-    fn judge(&mut self, seats: &mut [Seat<'_>], median: Option<f64>, time_ms: i64) {
+    fn judge(
+        &mut self,
+        seats: &mut [Seat<'_>],
+        cohort: &[usize],
+        median: Option<f64>,
+        time_ms: i64,
+    ) {
         let threshold = self.feeds.threshold(self.feed.step_ms);
         self.verdicts.clear();
         for (member, by) in &self.departures {
@@ -112,9 +63,10 @@ impl<'a> Cohorts<'a> {
         let odd = self.verdicts.iter().filter(|(_, verdict)| verdict.score >= 0.5).count();
         let nobody = 2 * odd >= self.departures.len();
         let mut verdicts = self.verdicts.iter().filter(|_| !nobody).peekable();
-        for (index, seat) in seats.iter_mut().enumerate() {
+        for index in cohort.iter().copied() {
             let verdict = verdicts.next_if(|(member, _)| *member == index);
             let verdict = verdict.map(|(_, verdict)| *verdict);
+            let seat = &mut seats[index];
             seat.watched.judged_by_peers(self.feeds, seat.value, verdict);
         }
     }

@@ -5,6 +5,7 @@ use super::amount::{Amount, Kind};
 use super::ast::{
     Atom, Cond, EndingClause, Gate, Query, Reaches, Sensitivity, SeverityClause, Spanned, UntilTest,
 };
+use super::kinship::Kinship;
 use super::program::{
     CalendarPlan, ClauseProgram, CrossingPlan, Distance, GateProgram, HabitPlan, Hold, Limit,
     NormalPlan, PeersPlan, Program, Test, Until, UntilProgram,
@@ -30,6 +31,8 @@ pub(super) struct Compiler {
     /// The labels of `peers within`, and how many there have to be.
     pub(super) peers: Option<(Vec<String>, usize)>,
     pub(super) sensitivity: Option<Sensitivity>,
+    /// The labels of `share by`.
+    pub(super) share: Option<Vec<String>>,
     pub(super) uses_limit: bool,
     pub(super) uses: Uses,
     habits: HabitPlan,
@@ -46,8 +49,6 @@ pub(super) struct Compiler {
 pub(super) struct Uses {
     normal: bool,
     pub(super) peers: bool,
-    /// A condition asks where the band's edge is, be that normal's or the peers'.
-    band: bool,
     /// A gate asks how far from what is expected, be that normal or the peers'.
     expected: bool,
 }
@@ -69,6 +70,7 @@ impl Compiler {
             forecast_ms: None,
             peers: None,
             sensitivity: None,
+            share: None,
             uses_limit: false,
             uses: Uses::default(),
             habits: HabitPlan::default(),
@@ -85,9 +87,17 @@ impl Compiler {
         !self.crossings.is_empty()
     }
 
+    /// Whether what is normal for the signal itself is learned.
+    pub(super) fn uses_normal(&self) -> bool {
+        // Where only the peers say what is expected, that is what a gate means.
+        self.uses.normal || (self.uses.expected && !self.uses.peers)
+    }
+
     /// Whether a condition asks where the edge of a learned band is.
     pub(super) fn uses_band(&self) -> bool {
-        self.uses.band
+        let clauses =
+            self.clauses.iter().flat_map(|clause| [Some(&clause.when), clause.clear.as_ref()]);
+        clauses.flatten().any(Test::asks_band)
     }
 
     /// Whether something is learned by the hour, for which `normal` says how.
@@ -133,13 +143,14 @@ impl Compiler {
     }
 
     pub(super) fn finish(self, signal: Expr) -> (Program, Vec<Diagnostic>) {
-        let normal = self.normal.unwrap_or_else(|| NormalPlan {
+        let uses_normal = self.uses_normal();
+        let mut normal = self.normal.unwrap_or_else(|| NormalPlan {
             season: Season::default(),
             calendar: CalendarPlan::default(),
             from_ms: NORMAL_FROM_MS,
+            share: Kinship::default(),
         });
-        // Where only the peers say what is expected, that is what a gate means.
-        let uses_normal = self.uses.normal || (self.uses.expected && !self.uses.peers);
+        normal.share = self.share.map_or_else(Kinship::default, Kinship::By);
         let peers = self.peers.filter(|_| self.uses.peers);
         let program = Program {
             signal,
@@ -201,17 +212,17 @@ impl Compiler {
         Some(match atom {
             Atom::Value(compare, amount) => Test::Value(*compare, self.amount(*amount)?),
             Atom::Normal { side, by } => {
-                (self.uses.normal, self.uses.band) = (true, true);
+                self.uses.normal = true;
                 Test::Normal { side: *side, by: self.distance(*by)?, hold: self.hold(role) }
             }
             Atom::InsideNormal => {
-                (self.uses.normal, self.uses.band) = (true, true);
+                self.uses.normal = true;
                 Test::Inside
             }
             Atom::Reaches(reaches) => self.reaches(reaches, span, role)?,
             Atom::ProbabilityBelow(probability) => self.probability(*probability, span, role)?,
             Atom::Differs { by } => {
-                (self.uses.peers, self.uses.band) = (true, true);
+                self.uses.peers = true;
                 if self.peers.is_none() {
                     let help = "add the labels that make series equals: `peers within (job)`";
                     self.error("R021", span, "`differs from peers` needs `peers`", help);

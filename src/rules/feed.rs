@@ -1,14 +1,18 @@
 //! History to learners: what was stored before a rule was loaded, what was missed, and what lies
 //! between evaluations.
 
+use std::collections::BTreeMap;
+
 use super::EvalError;
 use super::ask::{Ask, Track};
+use super::circle::{Circle, Seat};
 use super::cohort::Cohorts;
 use super::join::Joined;
 use super::program::Limit;
 use super::watch::{Watch, only};
 use super::watched::{Sample, Watched};
 use super::witness::Witness;
+use crate::series::Labels;
 
 /// How many instants are read from the store at a time.
 const CHUNK_INSTANTS: i64 = 2_048;
@@ -71,8 +75,6 @@ impl Watch {
             _ => None,
         };
         let feeds = &self.feeds;
-        let feeds_normal = feeds.normal.as_ref().is_some_and(|feed| feed.step_ms == step_ms);
-        let feeds_peers = feeds.peers.as_ref().is_some_and(|feed| feed.step_ms == step_ms);
         let feeds_habits = feeds.needs_each_instant(step_ms);
         let mut witness = Witness::new(ask, self.schedule, step_ms);
         for track in &tracks {
@@ -88,20 +90,14 @@ impl Watch {
                 let sample = Sample { time_ms, value, limit };
                 let asked = time_ms >= remember_from_ms;
                 watched.seen(time_ms);
-                if feeds_normal {
-                    if asked {
-                        watched.judge(feeds, sample);
-                    }
-                    watched.learn_normal(sample);
-                }
                 if feeds_habits {
                     watched.learn_habits(feeds, &track.labels, (time_ms, value), &mut witness)?;
                 }
                 watched.learn_crossings(feeds, step_ms, sample, asked);
             }
         }
-        if feeds_peers {
-            self.feed_peers(&tracks, times, remember_from_ms);
+        if feeds.feeds_hours(step_ms) {
+            self.feed_hours(&tracks, times, remember_from_ms);
         }
         Ok(())
     }
@@ -130,20 +126,25 @@ impl Watch {
         Ok(())
     }
 
-    /// Lets each series learn how it departs from its peers, instant after instant: what is learned
-    /// of one depends on the others at that time.
-    fn feed_peers(&mut self, tracks: &[Track], times: (i64, i64, i64), remember_from_ms: i64) {
+    /// Lets each series learn what is normal for it, alone and beside its peers, instant after
+    /// instant: what is learned of one may depend on the others at that time.
+    fn feed_hours(&mut self, tracks: &[Track], times: (i64, i64, i64), remember_from_ms: i64) {
         let feeds = &self.feeds;
-        let Some(feed) = &feeds.peers else { return };
-        let mut cohorts = Cohorts::new(feeds, feed);
+        let Some(kinship) = feeds.kinship() else { return };
+        let mut cohorts = feeds.peers.as_ref().map(|feed| Cohorts::new(feeds, feed));
         // Both in order of labels.
         let mut tracks = tracks.iter().peekable();
-        let members = self.series.iter_mut().filter_map(|(labels, watched)| {
-            let track = tracks.next_if(|track| track.labels == *labels)?;
-            Some((labels, (watched, track)))
-        });
-        for members in cohorts.group(members).into_values() {
-            cohorts.walk(members, times, remember_from_ms);
+        let mut circles: BTreeMap<Labels, (Vec<Seat<'_>>, Vec<Option<&Track>>)> = BTreeMap::new();
+        for (labels, watched) in &mut self.series {
+            let (seats, theirs) = circles.entry(kinship.of(labels)).or_default();
+            seats.push(Seat { labels, watched, value: None });
+            theirs.push(tracks.next_if(|track| track.labels == *labels));
+        }
+        for (seats, theirs) in circles.into_values() {
+            if theirs.iter().any(Option::is_some) {
+                let mut circle = Circle::new(feeds, seats);
+                circle.walk(feeds, &mut cohorts, &theirs, times, remember_from_ms);
+            }
         }
     }
 }

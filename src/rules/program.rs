@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Unit;
 use super::ast::{Compare, Sensitivity, Side};
+use super::kinship::Kinship;
 use crate::learn::{Calendar, Direction, Season};
 use crate::promql::Expr;
 
@@ -58,6 +59,22 @@ pub(super) enum Test {
     Late,
 }
 
+impl Test {
+    /// Whether a condition in it depends on where the edge of a learned band is.
+    pub(super) fn asks_band(&self) -> bool {
+        match self {
+            Test::All(parts) | Test::Any(parts) => parts.iter().any(Test::asks_band),
+            Test::Normal { .. } | Test::Inside | Test::Differs { .. } => true,
+            Test::Value(..)
+            | Test::Reaches { .. }
+            | Test::ProbabilityBelow { .. }
+            | Test::Shifts { .. }
+            | Test::Missing
+            | Test::Late => false,
+        }
+    }
+}
+
 /// How a learned condition remembers: which of the series' memories is its own, and whether it
 /// goes on below the point where it began (not where `clear when` says how it ends).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,6 +126,8 @@ pub(super) struct NormalPlan {
     pub(super) season: Season,
     pub(super) calendar: CalendarPlan,
     pub(super) from_ms: i64,
+    /// Which series are a family, whose eldest a new one takes after.
+    pub(super) share: Kinship,
 }
 
 /// Which hour it is on the wall, and which days are holidays.

@@ -165,7 +165,6 @@ test "later" {
 
 rule Later {
   signal   up
-  share    by (job)
   identity without (pod)
   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
   during   x y z
@@ -188,24 +187,19 @@ rule Good { signal up page when value < 1 }
     10 | test "later" {
        | ^^^^ known, but this version cannot do it
        help: leave it out for now
-    error[R014]: `share` is not there yet
-       --> a.rules:16:3
-    16 |   share    by (job)
-       |   ^^^^^ known, but this version cannot do it
-       help: leave it out for now
     error[R014]: `identity` is not there yet
-       --> a.rules:17:3
-    17 |   identity without (pod)
+       --> a.rules:16:3
+    16 |   identity without (pod)
        |   ^^^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `expect` is not there yet
-       --> a.rules:18:3
-    18 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
+       --> a.rules:17:3
+    17 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `during` is not there yet
-       --> a.rules:19:3
-    19 |   during   x y z
+       --> a.rules:18:3
+    18 |   during   x y z
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     "#);
@@ -235,8 +229,8 @@ fn peers_and_habits_are_understood() {
     HostDiffersFromPeers
       when All([Differs { by: Absolute(3.0), hold: Hold { slot: 0, sticky: false } }, Value(Greater, 5.0)]) clear Some(Inside)
       when Differs { by: Share(0.1), hold: Hold { slot: 1, sticky: true } } clear None
-      Some(NormalPlan { season: HourOfDay, calendar: CalendarPlan { zone: Some("Europe/Berlin"), holidays: [] }, from_ms: 2419200000 })
-      Some(PeersPlan { within: ["cluster", "device"], at_least: 5, normal: NormalPlan { season: HourOfDay, calendar: CalendarPlan { zone: Some("Europe/Berlin"), holidays: [] }, from_ms: 2419200000 } })
+      Some(NormalPlan { season: HourOfDay, calendar: CalendarPlan { zone: Some("Europe/Berlin"), holidays: [] }, from_ms: 2419200000, share: Without(["pod", "instance", "container_id", "uid", "endpoint"]) })
+      Some(PeersPlan { within: ["cluster", "device"], at_least: 5, normal: NormalPlan { season: HourOfDay, calendar: CalendarPlan { zone: Some("Europe/Berlin"), holidays: [] }, from_ms: 2419200000, share: Without(["pod", "instance", "container_id", "uid", "endpoint"]) } })
       HabitPlan { samples: false, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     BackupLate
       when Late clear None
@@ -250,13 +244,13 @@ fn peers_and_habits_are_understood() {
       HabitPlan { samples: true, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     Shifted
       when Any([Shifts { by: Absolute(0.0) }, Shifts { by: Absolute(5.0) }]) clear None
-      Some(NormalPlan { season: HourOfWeek, calendar: CalendarPlan { zone: None, holidays: [] }, from_ms: 2419200000 })
+      Some(NormalPlan { season: HourOfWeek, calendar: CalendarPlan { zone: None, holidays: [] }, from_ms: 2419200000, share: Without(["pod", "instance", "container_id", "uid", "endpoint"]) })
       None
       HabitPlan { samples: false, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     Few
       when Differs { by: Absolute(0.0), hold: Hold { slot: 0, sticky: true } } clear None
       None
-      Some(PeersPlan { within: ["job"], at_least: 3, normal: NormalPlan { season: HourOfWeek, calendar: CalendarPlan { zone: None, holidays: [] }, from_ms: 2419200000 } })
+      Some(PeersPlan { within: ["job"], at_least: 3, normal: NormalPlan { season: HourOfWeek, calendar: CalendarPlan { zone: None, holidays: [] }, from_ms: 2419200000, share: Without(["pod", "instance", "container_id", "uid", "endpoint"]) } })
       HabitPlan { samples: false, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     "#);
 }
@@ -427,6 +421,11 @@ fn each_rule_of_the_page_is_held() {
     );
     refuses("signal up page when differs from normal", "error[R001]: expected `peers` here");
     refuses("signal up page when is gone", "error[R001]: expected `missing` or `late` here");
+    refuses("signal up page when above normal share (job)", "error[R001]: expected `by` here");
+    refuses(
+        "signal up page when value > 1 share by (job)",
+        "warning[R040]: `share` is not used: no severity and no gate asks what is normal",
+    );
     refuses(
         "signal up page when above normal sensitivity medium",
         "error[R001]: expected `low` or `high` here",

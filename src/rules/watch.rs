@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::Ask;
-use super::cohort::{Cohorts, Instant, Seat};
+use super::circle::{Circle, Instant, Seat};
+use super::cohort::Cohorts;
 use super::decide::Facts;
 use super::join::Joined;
 use super::program::{GateProgram, Limit, Program, UntilProgram};
@@ -177,18 +178,19 @@ impl Watch {
         Ok(())
     }
 
-    /// Judges each series beside its peers, then lets it learn how it departs from them.
+    /// Judges each series by what is normal for it, alone and beside its peers, then lets it learn.
     fn compare(&mut self, answers: &Answers, at_ms: i64) {
-        let Some(feed) = &self.feeds.peers else { return };
-        let learned = self.schedule.is_on_grid(at_ms, feed.step_ms);
-        let mut cohorts = Cohorts::new(&self.feeds, feed);
+        let feeds = &self.feeds;
+        let mut cohorts = feeds.peers.as_ref().map(|feed| Cohorts::new(feeds, feed));
         let seats = self.series.iter_mut().map(|(labels, watched)| {
             let value = answers.signal.get(labels).copied().flatten();
-            (labels, Seat { watched, value })
+            Seat { labels, watched, value }
         });
-        for mut seats in cohorts.group(seats).into_values() {
-            cohorts.at(&mut seats, Instant { time_ms: at_ms, asked: true, learned });
-        }
+        let mut circle = Circle::new(feeds, seats.collect());
+        let mut steps = feeds.steps().into_iter().map(|(step_ms, _)| step_ms);
+        let step_ms = steps.find(|step_ms| feeds.feeds_hours(*step_ms));
+        let learned = step_ms.is_some_and(|step_ms| self.schedule.is_on_grid(at_ms, step_ms));
+        circle.at(feeds, &mut cohorts, Instant { time_ms: at_ms, asked: true, learned });
     }
 
     /// The series that are there, and those that were a short while ago; where absence is asked
@@ -225,23 +227,15 @@ impl Watch {
         let feeds = &self.feeds;
         let watched =
             self.series.entry(labels.clone()).or_insert_with(|| Watched::new(feeds, at_ms));
-        let mut verdict = None;
         if let Some(value) = value {
             let sample = Sample { time_ms: at_ms, value, limit };
-            verdict = watched.judge(feeds, sample);
             for (step_ms, _) in feeds.steps() {
-                if !self.schedule.is_on_grid(at_ms, step_ms) {
-                    continue;
+                if self.schedule.is_on_grid(at_ms, step_ms) {
+                    watched.learn_crossings(feeds, step_ms, sample, true);
                 }
-                if feeds.normal.as_ref().is_some_and(|feed| feed.step_ms == step_ms) {
-                    watched.learn_normal(sample);
-                }
-                watched.learn_crossings(feeds, step_ms, sample, true);
             }
         }
-        if feeds.normal.is_none() {
-            verdict = watched.beside_peers;
-        }
+        let verdict = if feeds.normal.is_some() { watched.verdict } else { watched.beside_peers };
         let facts = Facts { value, verdict: verdict.as_ref(), watched };
         let gates = self.program.gates.iter().zip(&answers.gates);
         let is_gated = gates.into_iter().any(|(gate, elements)| match elements {
@@ -316,7 +310,9 @@ impl Watch {
                 || !self.feeds.crossings.is_empty()
                 || self.program.until.is_some()
             {
-                let phase = written::phase(judged.cold.is_some(), at_ms - watched.first_ms);
+                let borrows = judged.verdict.is_some_and(|verdict| verdict.borrowed > 0.0);
+                let seen_ms = at_ms - watched.first_ms;
+                let phase = written::phase(judged.cold.is_some(), borrows, seen_ms);
                 into.written.push(written::phase_series(rule, labels, phase));
             }
         }

@@ -2,6 +2,7 @@
 
 use super::ast::{Sensitivity, Side};
 use super::habitual::{Habitual, Kind};
+use super::kinship::{FORGET_AFTER_MS, Kinship, Settling};
 use super::memory::Memory;
 use super::program::{CrossingPlan, HabitPlan, Limit, NormalPlan, PeersPlan, Program, Test};
 use super::witness::Witness;
@@ -18,8 +19,6 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// From how much history habits are learned: each weekday five times.
 const HABIT_HISTORY_MS: i64 = 35 * DAY_MS;
-/// For how long the state of a series that is gone is kept.
-const FORGET_AFTER_MS: i64 = 7 * DAY_MS;
 
 /// How the learners of a rule are made and fed.
 #[derive(Clone, Debug)]
@@ -133,6 +132,22 @@ impl Feeds {
         steps
     }
 
+    /// Whether this is the step of what is learned of the hour: normal, alone and beside peers.
+    pub(super) fn feeds_hours(&self, step_ms: i64) -> bool {
+        let normal = self.normal.as_ref().map(|feed| feed.step_ms);
+        normal.or(self.peers.as_ref().map(|feed| feed.step_ms)) == Some(step_ms)
+    }
+
+    /// Which series may depend on one another in what they learn of the hour.
+    pub(super) fn kinship(&self) -> Option<Kinship> {
+        let share = self.normal.as_ref().map(|feed| feed.plan.share.clone());
+        let within = self.peers.as_ref().map(|feed| Kinship::By(feed.plan.within.clone()));
+        match (share, within) {
+            (Some(share), Some(within)) => Some(share.or(&within)),
+            (share, within) => share.or(within),
+        }
+    }
+
     /// Whether the learners of this step have to see every instant: a habit knows times only.
     pub(super) fn needs_each_instant(&self, step_ms: i64) -> bool {
         self.habits.as_ref().is_some_and(|feed| feed.step_ms == step_ms)
@@ -148,6 +163,10 @@ impl Feeds {
 #[derive(Clone, Debug)]
 pub(super) struct Watched {
     pub(super) baseline: Option<Baseline>,
+    /// Until the series is known well enough to take after its family.
+    pub(super) settling: Option<Settling>,
+    /// What its own normal says of the last sample.
+    pub(super) verdict: Option<Verdict>,
     crossings: Vec<Crossing>,
     /// Of the departure from the peers.
     peers: Option<Baseline>,
@@ -185,6 +204,8 @@ impl Watched {
         };
         Watched {
             baseline: feeds.normal.as_ref().map(baseline),
+            settling: feeds.normal.as_ref().map(|_| Settling::default()),
+            verdict: None,
             crossings: feeds.crossings.iter().map(crossing).collect(),
             peers: feeds.peers.as_ref().map(peers),
             beside_peers: None,
@@ -202,23 +223,26 @@ impl Watched {
         self.last_ms = self.last_ms.max(time_ms);
     }
 
-    /// Judges a sample by what was learned before.
-    pub(super) fn judge(&mut self, feeds: &Feeds, sample: Sample) -> Option<Verdict> {
-        let (baseline, feed) = (self.baseline.as_ref()?, feeds.normal.as_ref()?);
+    /// Judges a value by what was learned before, and remembers what was said.
+    pub(super) fn judge(&mut self, feeds: &Feeds, time_ms: i64, value: Option<f64>) {
+        self.verdict = None;
+        let (Some(baseline), Some(feed), Some(value)) = (&self.baseline, &feeds.normal, value)
+        else {
+            return;
+        };
         let threshold = feeds.threshold(feed.step_ms);
-        let verdict = baseline.judge(sample.time_ms, sample.value, threshold);
+        self.verdict = baseline.judge(time_ms, value, threshold);
         for (memory, test) in self.memories.iter_mut().zip(&feeds.remembering) {
             if let Test::Normal { side, by, hold } = test {
-                memory.judged(sample.value, verdict.as_ref(), (*side, *by), hold.sticky);
+                memory.judged(value, self.verdict.as_ref(), (*side, *by), hold.sticky);
             }
         }
-        verdict
     }
 
     /// Lets the baseline learn a sample.
-    pub(super) fn learn_normal(&mut self, sample: Sample) {
+    pub(super) fn learn_normal(&mut self, time_ms: i64, value: f64) {
         if let Some(baseline) = &mut self.baseline {
-            baseline.learn(sample.time_ms, sample.value);
+            baseline.learn(time_ms, value);
         }
     }
 

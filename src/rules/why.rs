@@ -167,7 +167,11 @@ impl Words {
         };
         let learned = facts.watched.baseline.as_ref().and_then(Baseline::learned_ms);
         let learned = learned.map(|(first_ms, _)| history(at_ms - first_ms));
-        let learned = learned.map_or(String::new(), |text| format!(" (learned from {text})"));
+        let borrowed = format!("{:.0} %", 100.0 * verdict.borrowed);
+        let learned = learned.map_or(String::new(), |text| match verdict.borrowed {
+            0.0 => format!(" (learned from {text})"),
+            _ => format!(" (learned from {text}, {borrowed} borrowed from its family)"),
+        });
         format!("; normal{when} is {band}{learned}")
     }
 }

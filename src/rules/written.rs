@@ -29,9 +29,10 @@ pub(super) fn numbers(
     }
 }
 
-/// Which of the phases a series is in: judged by `until`, less than a week seen, or learned.
-pub(super) fn phase(is_cold: bool, seen_ms: i64) -> &'static str {
-    match (is_cold, seen_ms < WEEK_MS) {
+/// Which of the phases a series is in: judged by `until`, its family's shape or less than a week
+/// seen, or learned.
+pub(super) fn phase(is_cold: bool, borrows: bool, seen_ms: i64) -> &'static str {
+    match (is_cold, borrows || seen_ms < WEEK_MS) {
         (true, _) => "static",
         (false, true) => "blended",
         (false, false) => "learned",

@@ -2,6 +2,7 @@
 
 mod bands;
 mod cohorts;
+mod families;
 mod habits;
 mod holidays;
 
