@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::rules::{AlertRule, Dialect, Finding, Truth};
+use crate::rules::{AlertRule, AlertState, Clocks, Dialect, Evidence, Finding, Truth};
 use crate::series::{Labels, METRIC_NAME};
 
-use super::alert::{Alert, AlertState, Clocks, Evidence};
+use super::alert::Alert;
 use super::texts::{ClauseTexts, Surroundings};
 
 /// Why a rule's findings could not become alerts.
@@ -170,7 +170,8 @@ impl RuleAlerts {
         let evidence = Evidence { at_ms, holds, clears, outranked: self.is_outranked(key) };
         let Some(alert) = self.alerts.get_mut(key) else { return };
         let clause = &self.rule.clauses[key.0];
-        let Some(clocks) = alert.clocks.advance(evidence, clause, self.rule.dialect) else {
+        let timing = (clause.for_ms, clause.ending);
+        let Some(clocks) = alert.clocks.advance(evidence, timing, self.rule.dialect) else {
             self.alerts.remove(key);
             self.is_changed = true;
             return;

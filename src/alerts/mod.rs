@@ -25,7 +25,7 @@ mod tests;
 mod texts;
 mod view;
 
-pub use alert::AlertState;
+pub use crate::rules::AlertState;
 pub use manager::{Manager, ManagerOptions, Sink};
 pub use notifiable::NotifiableAlert;
 pub use notifier::{AlertmanagerStatus, AlertmanagerTarget, Notifier};

@@ -2,9 +2,10 @@
 
 use crate::series::{Labels, LabelsBuilder, format_rfc3339};
 
-use super::alert::{Alert, AlertState};
+use super::alert::Alert;
 use super::machine::RuleAlerts;
 use super::template::url_query;
+use crate::rules::AlertState;
 
 /// An alert as Alertmanager gets it.
 #[derive(Clone, Debug, PartialEq)]

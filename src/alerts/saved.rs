@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::{AlertRule, Dialect};
+use crate::rules::{AlertRule, Clocks, Dialect};
 use crate::series::Labels;
 
-use super::alert::{Alert, Clocks};
+use super::alert::Alert;
 use super::machine::RuleAlerts;
 
 /// The format that this build writes and reads.

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::alert::AlertState;
 use super::machine::{JudgeError, RuleAlerts};
 use super::notifiable::{NotifiableAlert, Sending};
 use super::saved::SavedAlerts;
 use super::state_file::StateFile;
 use super::texts::Surroundings;
 use crate::env::{Disk, Fault, SimDisk};
+use crate::rules::AlertState;
 use crate::rules::{AlertClause, AlertRule, Dialect, Ending, Finding, Numbers, Truth};
 use crate::series::Labels;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::rules::Dialect;
 use crate::series::Labels;
 
-use super::alert::{Alert, AlertState};
+use super::alert::Alert;
 use super::machine::RuleAlerts;
+use crate::rules::AlertState;
 
 /// The present picture, for readers on any thread: they take it without waiting.
 pub type SharedView = Arc<arc_swap::ArcSwap<RulesView>>;

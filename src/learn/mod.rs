@@ -22,12 +22,12 @@ mod peers;
 mod profile;
 mod state;
 
-pub use baseline::{Baseline, Phase, Shift, Side, Verdict, default_threshold};
+pub use baseline::{Baseline, Phase, Reading, Shift, Side, Verdict, default_threshold};
 pub use calendar::{Calendar, Season};
 pub use crossing::{
     Ahead, Bend, Crossing, Direction, FEATURES, Outlook, Question, Trust, bucket_ms,
 };
 pub use habit::{Due, Habit};
-pub use peers::{Peers, of_member};
+pub use peers::{Peers, of_member, reading_of_member};
 pub use profile::{Foreseen, Profile};
 pub use state::RestoreError;

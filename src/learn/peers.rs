@@ -1,7 +1,7 @@
 //! How far each of several equals stands from their middle: [`Peers`].
 
 use super::baseline::agreed;
-use super::{Side, Verdict};
+use super::{Reading, Side, Verdict};
 
 /// What a departure is at least, as a share of what is expected.
 const DEPARTURE_MIN: f64 = 0.01;
@@ -69,6 +69,22 @@ pub fn of_member(median: f64, value: f64, verdict: &Verdict) -> Verdict {
     let (lower, upper, score) = agreed((lower, expected, upper), value, score);
     let side = if value < expected { Side::Below } else { Side::Above };
     Verdict { expected, lower, upper, score, side, shift: None, ..*verdict }
+}
+
+/// The same for a reading: at each threshold the score of [`of_member`]'s verdict.
+pub fn reading_of_member(median: f64, value: f64, reading: &Reading) -> Reading {
+    let expected = median + reading.expected;
+    let least = DEPARTURE_MIN * expected.abs();
+    let distance = (value - expected).abs();
+    let mut score_max = reading.score_max;
+    if distance < least {
+        score_max = score_max.min(distance / least);
+    }
+    if value == expected {
+        score_max = score_max.min(1.0f64.next_down());
+    }
+    let side = if value < expected { Side::Below } else { Side::Above };
+    Reading { expected, side, shift: None, score_max, ..*reading }
 }
 
 fn is_member(x: f64) -> bool {

@@ -56,6 +56,25 @@ impl Ask<'_> {
         Ok(elements.into_iter().map(sample).collect())
     }
 
+    /// When which series have an element, whatever its value; each in time order.
+    pub(super) fn presence(
+        &self,
+        what: &'static str,
+        expr: &Expr,
+        (start_ms, end_ms, step_ms): (i64, i64, i64),
+    ) -> Result<Joined<Vec<i64>>, EvalError> {
+        let (start_ms, end_ms) = (start_ms - self.offset_ms, end_ms - self.offset_ms);
+        let found = self.evaluator.range(expr, start_ms, end_ms, step_ms);
+        let found = found.map_err(|error| named(error, what))?;
+        Ok(Joined::new(found.into_iter().map(|series| {
+            let histograms = series.points.histograms.iter().map(|point| point.time_ms);
+            let times_ms = series.points.times_ms.iter().copied().chain(histograms);
+            let mut times_ms: Vec<i64> = times_ms.map(|at_ms| at_ms + self.offset_ms).collect();
+            times_ms.sort_unstable();
+            (series.labels.without_metric_name(), times_ms)
+        })))
+    }
+
     /// Every sample of a range, sorted by labels, each series in time order.
     pub(super) fn tracks(
         &self,

@@ -62,6 +62,7 @@ pub(super) enum ClauseKind {
         test: UntilTest,
     },
     Sensitivity(Sensitivity),
+    Budget(BudgetClause),
     /// `share by (labels)`
     Share(Vec<String>),
     Labels(Pairs),
@@ -226,6 +227,13 @@ pub(super) enum UntilTest {
 pub(super) struct PeersClause {
     pub(super) within: Vec<String>,
     pub(super) at_least: Option<Spanned<u64>>,
+}
+
+/// `budget N pages per week`
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BudgetClause {
+    pub(super) pages: u64,
+    pub(super) per_ms: i64,
 }
 
 #[derive(Debug)]

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::amount::{Amount, agreed_unit};
 use super::ast::{
-    Clause, ClauseKind, EndingClause, File, Item, NormalClause, Pairs, PeersClause, Query, Rule,
-    Sensitivity, SeverityClause, Spanned, Target,
+    BudgetClause, Clause, ClauseKind, EndingClause, File, Item, NormalClause, Pairs, PeersClause,
+    Query, Rule, Sensitivity, SeverityClause, Spanned, Target,
 };
 use super::compile::{self, Compiler};
 use super::holidays;
 use super::kinship::Kinship;
 use super::lets::Scope;
-use super::program::{CalendarPlan, Limit, NormalPlan};
+use super::program::{BudgetPlan, CalendarPlan, Limit, NormalPlan};
 use super::spec::Task;
 use super::{
     AlertClause, AlertRule, AlertSpec, Dialect, Ending, GroupSpec, LoadOptions, RecordRule,
@@ -107,6 +107,7 @@ struct Defaults {
     labels: Vec<(String, String)>,
     normal: Option<NormalPlan>,
     forecast_ms: Option<i64>,
+    budget: Option<BudgetClause>,
     /// Other values of `severity`, by rank.
     severities: [Option<String>; 3],
 }
@@ -144,6 +145,7 @@ impl Checker<'_> {
                 ClauseKind::Labels(pairs) => self.defaults.labels = self.labels(pairs),
                 ClauseKind::Normal(normal) => self.defaults.normal = self.normal(normal),
                 ClauseKind::Forecast { from_ms } => self.defaults.forecast_ms = Some(*from_ms),
+                ClauseKind::Budget(budget) => self.defaults.budget = Some(*budget),
                 ClauseKind::SeverityNames(pairs) => self.take_severities(pairs),
                 _ => {}
             }
@@ -361,6 +363,7 @@ impl Checker<'_> {
             let query = compile::until_query(test).map(|query| self.query_of(query, "until"));
             compiler.until(history_ms, test, query.flatten());
         }
+        compiler.budget = self.budget(&parts, &compiler);
         self.warn_unused(&parts, &compiler);
         let (program, diagnostics) = compiler.finish(signal.clone());
         self.diagnostics.extend(diagnostics);
@@ -410,6 +413,7 @@ impl Checker<'_> {
                 parts.peers_word = Some(word);
             }
             ClauseKind::Share(labels) => parts.share = Some((labels.clone(), word)),
+            ClauseKind::Budget(budget) => parts.budget = Some((*budget, word)),
             ClauseKind::Sensitivity(sensitivity) => parts.sensitivity = Some((*sensitivity, word)),
             ClauseKind::Ignore(gates) => parts.gates.extend(gates),
             ClauseKind::Until { history_ms, test } => {
@@ -435,6 +439,49 @@ impl Checker<'_> {
             ClauseKind::SeverityNames(_) => {}
             ClauseKind::NotYet => parts.not_yet = true,
         }
+    }
+
+    /// The budget of a rule, or the default one where it can use that: with a `page` that a learned
+    /// band decides.
+    fn budget(&mut self, parts: &Parts<'_>, compiler: &Compiler) -> Option<BudgetPlan> {
+        let highest = parts.severities.first().map(|(_, clause)| *clause);
+        let page = highest.filter(|clause| clause.rank == 2);
+        let when = compiler.highest().filter(|when| page.is_some() && when.asks_band());
+        let own = parts.budget.map(|(_, word)| word);
+        if let (Some(word), Some((_, sensitivity))) = (own, parts.sensitivity) {
+            let message = "`sensitivity` says where the band's edge is, and so does `budget`";
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "R024",
+                    if word.start > sensitivity.start { word } else { sensitivity },
+                    message,
+                )
+                .with_help("choose one of the two"),
+            );
+        }
+        let (Some(page), Some(when)) = (page, when) else {
+            if let Some(word) = own
+                && !parts.severities.is_empty()
+            {
+                let message = "`budget` needs a `page` that asks for a learned band";
+                self.diagnostics.push(
+                    Diagnostic::error("R021", word, message)
+                        .with_help("such as `page when above normal`, or `differs from peers`"),
+                );
+            }
+            return None;
+        };
+        if let Some(word) = own
+            && when.asks_beyond_band()
+        {
+            let message = "`budget` counts what the band alone decides: forecasts, `is missing` \
+                           and `is late` count as unknown";
+            self.diagnostics.push(Diagnostic::warning("R041", word, message));
+        }
+        let budget = parts.budget.map(|(budget, _)| budget);
+        let default = self.defaults.budget.filter(|_| parts.sensitivity.is_none());
+        let BudgetClause { pages, per_ms } = budget.or(default)?;
+        Some(BudgetPlan { pages, per_ms, for_ms: page.for_ms, ending: ending(page) })
     }
 
     fn peers(&mut self, clause: &PeersClause) -> (Vec<String>, usize) {
@@ -546,15 +593,19 @@ impl Checker<'_> {
             severity: Some(self.severity_name(clause.rank)),
             rank: clause.rank,
             for_ms: clause.for_ms,
-            ending: match &clause.ending {
-                EndingClause::AtOnce => Ending::AtOnce,
-                EndingClause::Keep(ms) => Ending::Keep(*ms),
-                EndingClause::Clear { for_ms, .. } => Ending::Clear { for_ms: *for_ms },
-            },
+            ending: ending(clause),
             labels: labels.clone(),
             annotations: parts.annotations.clone(),
         };
         parts.severities.iter().map(|(_, severity)| clause(severity)).collect()
+    }
+}
+
+fn ending(clause: &SeverityClause) -> Ending {
+    match &clause.ending {
+        EndingClause::AtOnce => Ending::AtOnce,
+        EndingClause::Keep(ms) => Ending::Keep(*ms),
+        EndingClause::Clear { for_ms, .. } => Ending::Clear { for_ms: *for_ms },
     }
 }
 
@@ -574,6 +625,7 @@ struct Parts<'a> {
     peers: Option<(Vec<String>, usize)>,
     peers_word: Option<Span>,
     sensitivity: Option<(Sensitivity, Span)>,
+    budget: Option<(BudgetClause, Span)>,
     share: Option<(Vec<String>, Span)>,
     gates: Vec<&'a super::ast::Gate>,
     until: Option<(i64, &'a super::ast::UntilTest)>,

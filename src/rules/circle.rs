@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::ask::Track;
+use super::budget::{Budget, Counting, Outside, Question};
 use super::cohort::Cohorts;
 use super::kinship::take_after;
 use super::watched::{Feeds, Watched};
+use crate::learn::Reading;
 use crate::series::Labels;
 
 /// A series in its circle, with its value at the instant, if it has one.
@@ -14,6 +16,26 @@ pub(super) struct Seat<'a> {
     pub(super) labels: &'a Labels,
     pub(super) watched: &'a mut Watched,
     pub(super) value: Option<f64>,
+    /// For a budget, what its peers say of it: [`Question::beside`].
+    pub(super) beside: Option<Reading>,
+    pub(super) nobody: u16,
+}
+
+impl<'a> Seat<'a> {
+    pub(super) fn new(
+        labels: &'a Labels,
+        watched: &'a mut Watched,
+        value: Option<f64>,
+    ) -> Seat<'a> {
+        Seat { labels, watched, value, beside: None, nobody: 0 }
+    }
+}
+
+/// Counts pages for a rule with a budget; what other expressions say, by seat and time.
+pub(super) struct Count<'a> {
+    pub(super) counting: &'a Counting,
+    pub(super) budget: &'a mut Budget,
+    pub(super) outside: &'a dyn Fn(usize, i64) -> Outside,
 }
 
 /// What is done at an instant: judged, learned, or both, in this order.
@@ -57,6 +79,7 @@ impl<'a> Circle<'a> {
         tracks: &[Option<&Track>],
         (start_ms, end_ms, step_ms): (i64, i64, i64),
         remember_from_ms: i64,
+        mut count: Option<Count<'_>>,
     ) {
         let samples = tracks.iter().map(|track| track.map(|track| track.samples.as_slice()));
         let mut ahead: Vec<&[(i64, f64)]> = samples.map(Option::unwrap_or_default).collect();
@@ -70,7 +93,7 @@ impl<'a> Circle<'a> {
                 });
             }
             let asked = time_ms >= remember_from_ms;
-            self.at(feeds, cohorts, Instant { time_ms, asked, learned: true });
+            self.at(feeds, cohorts, Instant { time_ms, asked, learned: true }, count.as_mut());
             time_ms += step_ms;
         }
     }
@@ -81,6 +104,7 @@ impl<'a> Circle<'a> {
         feeds: &Feeds,
         cohorts: &mut Option<Cohorts<'_>>,
         instant: Instant,
+        count: Option<&mut Count<'_>>,
     ) {
         if instant.learned {
             for family in &self.families {
@@ -92,6 +116,9 @@ impl<'a> Circle<'a> {
                 cohorts.at(&mut self.seats, cohort, instant);
             }
         }
+        if let Some(count) = count.filter(|_| instant.learned) {
+            self.count(count, instant.time_ms);
+        }
         for seat in &mut self.seats {
             if instant.asked {
                 seat.watched.judge(feeds, instant.time_ms, seat.value);
@@ -99,6 +126,27 @@ impl<'a> Circle<'a> {
             if let Some(value) = seat.value.filter(|_| instant.learned) {
                 seat.watched.learn_normal(instant.time_ms, value);
             }
+        }
+    }
+
+    /// Asks what the page would do at each edge.
+    fn count(&mut self, count: &mut Count<'_>, time_ms: i64) {
+        for (index, seat) in self.seats.iter_mut().enumerate() {
+            let Some(mut machines) = seat.watched.machines.take() else { continue };
+            let baseline = seat.watched.baseline.as_ref();
+            let normal = baseline
+                .zip(seat.value)
+                .and_then(|(baseline, value)| baseline.read(time_ms, value));
+            let question = Question {
+                value: seat.value,
+                normal,
+                beside: seat.beside,
+                nobody: seat.nobody,
+                outside: (count.outside)(index, time_ms),
+            };
+            let times_ms = (time_ms, seat.watched.first_ms);
+            count.counting.advance(&mut machines, &question, times_ms, count.budget);
+            seat.watched.machines = Some(machines);
         }
     }
 }

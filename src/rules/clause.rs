@@ -1,8 +1,8 @@
 //! The clauses of a rule, one function for each form.
 
 use super::ast::{
-    Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs, PeersClause, Sensitivity,
-    SeverityClause, Spanned, Target, UntilTest,
+    BudgetClause, Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs,
+    PeersClause, Sensitivity, SeverityClause, Spanned, Target, UntilTest,
 };
 use super::parse::{Failed, Parsed, Parser};
 use super::unit::UNITS;
@@ -101,6 +101,7 @@ impl Parser<'_> {
                 self.expect_word("by")?;
                 ClauseKind::Share(self.list()?)
             }
+            "budget" => ClauseKind::Budget(self.budget()?),
             "sensitivity" => ClauseKind::Sensitivity(self.sensitivity()?),
             "labels" => ClauseKind::Labels(self.pairs()?),
             "annotations" => ClauseKind::Annotations(self.pairs()?),
@@ -121,7 +122,8 @@ impl Parser<'_> {
         if CLAUSES.contains(&found) || found == "severity" {
             let help = match place {
                 Place::Defaults => {
-                    "`defaults` takes `every`, `labels`, `normal`, `forecast` and `severity`"
+                    "`defaults` takes `every`, `labels`, `budget`, `normal`, `forecast` and \
+                     `severity`"
                 }
                 Place::Rule => "`severity` stands in `defaults`; in a rule say `page when …`",
             };
@@ -280,6 +282,27 @@ impl Parser<'_> {
         Ok(ClauseKind::Until { history_ms, test })
     }
 
+    fn budget(&mut self) -> Parsed<BudgetClause> {
+        let here = self.cursor.here();
+        let found = self.cursor.integer();
+        let pages = self.note(found)?;
+        if pages == 0 {
+            let diagnostic = Diagnostic::error("R005", here, "a budget is one page at least");
+            return self.fail(diagnostic.with_help("what shall never page is a `ticket`"));
+        }
+        if !self.cursor.eat_word("page") && !self.cursor.eat_word("pages") {
+            return self.expected("`pages`");
+        }
+        self.expect_word("per")?;
+        let days = match () {
+            () if self.cursor.eat_word("day") => 1,
+            () if self.cursor.eat_word("week") => 7,
+            () if self.cursor.eat_word("month") => 30,
+            () => return self.expected("`day`, `week` or `month`"),
+        };
+        Ok(BudgetClause { pages, per_ms: days * 86_400_000 })
+    }
+
     fn sensitivity(&mut self) -> Parsed<Sensitivity> {
         match () {
             () if self.cursor.eat_word("low") => Ok(Sensitivity::Low),
@@ -310,12 +333,6 @@ impl Parser<'_> {
     /// Passes over a clause that this version does not have, by its form.
     fn skip_later(&mut self, word: &str) -> Parsed<()> {
         match word {
-            "budget" => {
-                self.skip_integer()?;
-                self.skip_word()?;
-                self.expect_word("per")?;
-                self.skip_word()?;
-            }
             "identity" => {
                 self.skip_word()?;
                 self.list()?;
@@ -335,11 +352,6 @@ impl Parser<'_> {
 
     fn skip_word(&mut self) -> Parsed<()> {
         if self.cursor.word().is_some() { Ok(()) } else { self.expected("a word") }
-    }
-
-    fn skip_integer(&mut self) -> Parsed<()> {
-        let found = self.cursor.integer();
-        self.note(found).map(|_| ())
     }
 
     /// Everything up to the brace that closes the next one.

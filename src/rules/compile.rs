@@ -7,8 +7,8 @@ use super::ast::{
 };
 use super::kinship::Kinship;
 use super::program::{
-    CalendarPlan, ClauseProgram, CrossingPlan, Distance, GateProgram, HabitPlan, Hold, Limit,
-    NormalPlan, PeersPlan, Program, Test, Until, UntilProgram,
+    BudgetPlan, CalendarPlan, ClauseProgram, CrossingPlan, Distance, GateProgram, HabitPlan, Hold,
+    Limit, NormalPlan, PeersPlan, Program, Test, Until, UntilProgram,
 };
 use crate::lang::{Diagnostic, Span};
 use crate::learn::{Direction, Season};
@@ -31,6 +31,7 @@ pub(super) struct Compiler {
     /// The labels of `peers within`, and how many there have to be.
     pub(super) peers: Option<(Vec<String>, usize)>,
     pub(super) sensitivity: Option<Sensitivity>,
+    pub(super) budget: Option<BudgetPlan>,
     /// The labels of `share by`.
     pub(super) share: Option<Vec<String>>,
     pub(super) uses_limit: bool,
@@ -70,6 +71,7 @@ impl Compiler {
             forecast_ms: None,
             peers: None,
             sensitivity: None,
+            budget: None,
             share: None,
             uses_limit: false,
             uses: Uses::default(),
@@ -98,6 +100,11 @@ impl Compiler {
         let clauses =
             self.clauses.iter().flat_map(|clause| [Some(&clause.when), clause.clear.as_ref()]);
         clauses.flatten().any(Test::asks_band)
+    }
+
+    /// The condition of the highest severity.
+    pub(super) fn highest(&self) -> Option<&Test> {
+        self.clauses.first().map(|clause| &clause.when)
     }
 
     /// Whether something is learned by the hour, for which `normal` says how.
@@ -175,6 +182,7 @@ impl Compiler {
             },
             normal: uses_normal.then_some(normal),
             sensitivity: self.sensitivity,
+            budget: self.budget,
         };
         (program, self.diagnostics)
     }

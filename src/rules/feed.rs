@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use super::EvalError;
 use super::ask::{Ask, Track};
-use super::circle::{Circle, Seat};
+use super::budget::Outside;
+use super::circle::{Circle, Count, Seat};
 use super::cohort::Cohorts;
 use super::join::Joined;
-use super::program::Limit;
+use super::program::{GateProgram, Limit, Program, UntilProgram};
 use super::watch::{Watch, only};
 use super::watched::{Sample, Watched};
 use super::witness::Witness;
@@ -32,7 +33,8 @@ impl Watch {
             let oldest_ms = self.schedule.first_on_grid(at_ms - history_ms, step_ms);
             let fed_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
             let mut start_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
-            let far_strides = if self.feeds.needs_each_instant(step_ms) {
+            let counts = self.feeds.counting.is_some() && self.feeds.feeds_hours(step_ms);
+            let far_strides = if counts || self.feeds.needs_each_instant(step_ms) {
                 1
             } else {
                 (history_ms / step_ms + FAR_INSTANTS_MAX - 1) / FAR_INSTANTS_MAX
@@ -97,7 +99,7 @@ impl Watch {
             }
         }
         if feeds.feeds_hours(step_ms) {
-            self.feed_hours(&tracks, times, remember_from_ms);
+            self.feed_hours(ask, &tracks, times, remember_from_ms)?;
         }
         Ok(())
     }
@@ -128,24 +130,84 @@ impl Watch {
 
     /// Lets each series learn what is normal for it, alone and beside its peers, instant after
     /// instant: what is learned of one may depend on the others at that time.
-    fn feed_hours(&mut self, tracks: &[Track], times: (i64, i64, i64), remember_from_ms: i64) {
+    fn feed_hours(
+        &mut self,
+        ask: Ask<'_>,
+        tracks: &[Track],
+        times: (i64, i64, i64),
+        remember_from_ms: i64,
+    ) -> Result<(), EvalError> {
         let feeds = &self.feeds;
-        let Some(kinship) = feeds.kinship() else { return };
+        let Some(kinship) = feeds.kinship() else { return Ok(()) };
+        let outside = match &feeds.counting {
+            Some(_) => Outsides::ask(&self.program, ask, times)?,
+            None => Outsides::default(),
+        };
         let mut cohorts = feeds.peers.as_ref().map(|feed| Cohorts::new(feeds, feed));
         // Both in order of labels.
         let mut tracks = tracks.iter().peekable();
         let mut circles: BTreeMap<Labels, (Vec<Seat<'_>>, Vec<Option<&Track>>)> = BTreeMap::new();
         for (labels, watched) in &mut self.series {
             let (seats, theirs) = circles.entry(kinship.of(labels)).or_default();
-            seats.push(Seat { labels, watched, value: None });
+            seats.push(Seat::new(labels, watched, None));
             theirs.push(tracks.next_if(|track| track.labels == *labels));
         }
         for (seats, theirs) in circles.into_values() {
             if theirs.iter().any(Option::is_some) {
+                let by_seat: Vec<_> = seats.iter().map(|seat| outside.of(seat.labels)).collect();
+                let at = |seat: usize, at_ms: i64| by_seat[seat].at(at_ms);
+                let budget = &mut self.budget;
+                let count = feeds.counting.as_ref();
+                let count = count.map(|counting| Count { counting, budget, outside: &at });
                 let mut circle = Circle::new(feeds, seats);
-                circle.walk(feeds, &mut cohorts, &theirs, times, remember_from_ms);
+                circle.walk(feeds, &mut cohorts, &theirs, times, remember_from_ms, count);
             }
         }
+        Ok(())
+    }
+}
+
+/// When the expressions of gates and of `until` have which elements.
+#[derive(Default)]
+struct Outsides {
+    gates: Vec<Joined<Vec<i64>>>,
+    until: Option<Joined<Vec<i64>>>,
+}
+
+/// Those of one series.
+struct OutsideOf<'a> {
+    gates: Vec<&'a Vec<i64>>,
+    until: Vec<&'a Vec<i64>>,
+}
+
+impl Outsides {
+    fn ask(program: &Program, ask: Ask<'_>, times: (i64, i64, i64)) -> Result<Outsides, EvalError> {
+        let gate = |gate: &GateProgram| match gate {
+            GateProgram::While(expr) => Some(ask.presence("gate", expr, times)),
+            _ => None,
+        };
+        let until = match program.until.as_ref().map(|until| &until.test) {
+            Some(UntilProgram::Query(expr)) => Some(ask.presence("until", expr, times)?),
+            _ => None,
+        };
+        let gates = program.gates.iter().filter_map(gate).collect::<Result<_, _>>()?;
+        Ok(Outsides { gates, until })
+    }
+
+    fn of(&self, series: &Labels) -> OutsideOf<'_> {
+        OutsideOf {
+            gates: self.gates.iter().flat_map(|gate| gate.of(series)).collect(),
+            until: self.until.iter().flat_map(|until| until.of(series)).collect(),
+        }
+    }
+}
+
+impl OutsideOf<'_> {
+    fn at(&self, at_ms: i64) -> Outside {
+        let any = |elements: &[&Vec<i64>]| {
+            elements.iter().any(|times_ms| times_ms.binary_search(&at_ms).is_ok())
+        };
+        Outside { is_gated: any(&self.gates), until: any(&self.until) }
     }
 }
 

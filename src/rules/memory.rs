@@ -55,16 +55,14 @@ impl Memory {
             self.truth = Truth::Unknown;
             return;
         };
-        let on_side = match side {
-            Side::Above => verdict.side == learn::Side::Above,
-            Side::Below => verdict.side == learn::Side::Below,
-            Side::Either => true,
-        };
-        let share = if self.is_on && sticky { NORMAL_GOES_ON } else { 1.0 };
-        let distance = (value - verdict.expected).abs();
-        self.is_on =
-            on_side && verdict.score >= share && distance >= share * by.of(verdict.expected);
+        let said = (verdict.expected, verdict.side, verdict.score);
+        self.is_on = is_outside(value, said, (side, by), self.is_on && sticky);
         self.truth = self.is_on.into();
+    }
+
+    /// Sets whether it is on, for a band whose edge was moved.
+    pub(super) fn set_on(&mut self, is_on: bool) {
+        self.is_on = is_on;
     }
 
     /// A forecast was made: it begins when two of the last three were sure (on the limit: at once),
@@ -91,6 +89,24 @@ impl Memory {
         self.is_on = begins || goes_on;
         self.truth = self.is_on.into();
     }
+}
+
+/// Whether a value is outside its band on that side and far enough from what is expected;
+/// `said` is what was expected, on which side the value is, and its score. `goes_on`: it was, and
+/// needs less to be still.
+pub(super) fn is_outside(
+    value: f64,
+    (expected, on, score): (f64, learn::Side, f64),
+    (side, by): (Side, Distance),
+    goes_on: bool,
+) -> bool {
+    let on_side = match side {
+        Side::Above => on == learn::Side::Above,
+        Side::Below => on == learn::Side::Below,
+        Side::Either => true,
+    };
+    let share = if goes_on { NORMAL_GOES_ON } else { 1.0 };
+    on_side && score >= share && (value - expected).abs() >= share * by.of(expected)
 }
 
 #[cfg(test)]

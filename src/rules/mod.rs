@@ -6,15 +6,18 @@
 //! Invariants: no text makes the parser panic or overflow the stack; a mistake yields a diagnostic
 //! with its place and never hides the next one.
 //!
-//! Absent on purpose: the life of an alert and templates (`alerts`), and PromQL itself.
+//! Absent on purpose: alerts with their labels and texts (`alerts`; how their clocks move is here,
+//! since a budget counts what they would do), and PromQL itself.
 
 mod alert_rule;
 mod amount;
 mod ask;
 mod ast;
+mod budget;
 mod check;
 mod circle;
 mod clause;
+mod clocks;
 mod cohort;
 mod compile;
 mod condition;
@@ -44,6 +47,7 @@ mod written;
 mod yaml;
 
 pub use alert_rule::{AlertClause, AlertRule, Dialect, Ending};
+pub use clocks::{AlertState, Clocks, Evidence};
 pub use evaluator::{EvalError, Evaluator, LocalEvaluator};
 pub use finding::{Finding, Numbers, RuleFindings, Truth};
 pub use group::{Group, GroupOptions, GroupReport, Judge, RuleReport};

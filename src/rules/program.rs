@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Unit;
 use super::ast::{Compare, Sensitivity, Side};
 use super::kinship::Kinship;
+use super::{Ending, Unit};
 use crate::learn::{Calendar, Direction, Season};
 use crate::promql::Expr;
 
@@ -25,8 +25,10 @@ pub(super) struct Program {
     /// How the series are compared with one another, if anything asks.
     pub(super) peers: Option<PeersPlan>,
     pub(super) habits: HabitPlan,
-    /// Where the edge of a learned band lies; none: where it does by default.
+    /// Where the edge of a learned band lies; none: where it does by default, or where the budget
+    /// has it.
     pub(super) sensitivity: Option<Sensitivity>,
+    pub(super) budget: Option<BudgetPlan>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +62,21 @@ pub(super) enum Test {
 }
 
 impl Test {
+    /// Whether a condition in it is decided by more than one sample and its band.
+    pub(super) fn asks_beyond_band(&self) -> bool {
+        match self {
+            Test::All(parts) | Test::Any(parts) => parts.iter().any(Test::asks_beyond_band),
+            Test::Reaches { .. } | Test::ProbabilityBelow { .. } | Test::Missing | Test::Late => {
+                true
+            }
+            Test::Value(..)
+            | Test::Normal { .. }
+            | Test::Inside
+            | Test::Differs { .. }
+            | Test::Shifts { .. } => false,
+        }
+    }
+
     /// Whether a condition in it depends on where the edge of a learned band is.
     pub(super) fn asks_band(&self) -> bool {
         match self {
@@ -165,6 +182,15 @@ pub(super) struct PeersPlan {
     pub(super) normal: NormalPlan,
 }
 
+/// How many pages a rule may raise, and how its page begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct BudgetPlan {
+    pub(super) pages: u64,
+    pub(super) per_ms: i64,
+    pub(super) for_ms: i64,
+    pub(super) ending: Ending,
+}
+
 /// Which habits are learned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct HabitPlan {
@@ -208,6 +234,15 @@ impl Program {
             clause.clear.iter().for_each(|clear| gather(clear, &mut found));
         }
         found
+    }
+
+    /// Returns whether pages that were counted under `self` serve `other` too.
+    pub(super) fn counts_like(&self, other: &Program) -> bool {
+        let timing = |budget: &BudgetPlan| (budget.for_ms, budget.ending);
+        self.budget.as_ref().map(timing) == other.budget.as_ref().map(timing)
+            && self.clauses == other.clauses
+            && self.gates == other.gates
+            && self.until == other.until
     }
 
     /// Returns whether what was learned under `self` serves `other` too.

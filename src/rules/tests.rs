@@ -155,7 +155,6 @@ rule DiskFills {
   signal   avail_bytes
   page     when reaches 0 within 12h
   override mountpoint="/var/lib/db" { limit 20GiB  page when reaches limit from above within 1d }
-  budget   1 page per week
   say      "full"
 }
 
@@ -177,29 +176,24 @@ rule Good { signal up page when value < 1 }
     5 |   override mountpoint="/var/lib/db" { limit 20GiB  page when reaches limit from above within 1d }
       |   ^^^^^^^^ known, but this version cannot do it
       help: leave it out for now
-    error[R014]: `budget` is not there yet
-      --> a.rules:6:3
-    6 |   budget   1 page per week
-      |   ^^^^^^ known, but this version cannot do it
-      help: leave it out for now
     error[R014]: `test` is not there yet
-       --> a.rules:10:1
-    10 | test "later" {
-       | ^^^^ known, but this version cannot do it
-       help: leave it out for now
+      --> a.rules:9:1
+    9 | test "later" {
+      | ^^^^ known, but this version cannot do it
+      help: leave it out for now
     error[R014]: `identity` is not there yet
-       --> a.rules:16:3
-    16 |   identity without (pod)
+       --> a.rules:15:3
+    15 |   identity without (pod)
        |   ^^^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `expect` is not there yet
-       --> a.rules:17:3
-    17 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
+       --> a.rules:16:3
+    16 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `during` is not there yet
-       --> a.rules:18:3
-    18 |   during   x y z
+       --> a.rules:17:3
+    17 |   during   x y z
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     "#);

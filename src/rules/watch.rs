@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::Ask;
-use super::circle::{Circle, Instant, Seat};
+use super::budget::{Budget, Outside, above_default};
+use super::circle::{Circle, Count, Instant, Seat};
 use super::cohort::Cohorts;
 use super::decide::Facts;
 use super::join::Joined;
 use super::program::{GateProgram, Limit, Program, UntilProgram};
 use super::schedule::Schedule;
-use super::watched::{Feeds, Sample, Watched};
+use super::watched::{Feeds, Sample, Watched, normal_step_ms};
 use super::why::Words;
 use super::witness::Witness;
 use super::written;
@@ -31,6 +32,8 @@ pub(super) struct Watch {
     pub(super) fed: BTreeMap<i64, i64>,
     /// When each series was first seen has been asked as far back as `until` needs.
     pub(super) knows_history: bool,
+    /// Counts pages, for a rule that has a budget.
+    pub(super) budget: Budget,
 }
 
 /// What one evaluation of a rule yields.
@@ -72,6 +75,7 @@ impl Watch {
             series: BTreeMap::new(),
             fed: BTreeMap::new(),
             knows_history: false,
+            budget: Budget::default(),
             program,
         }
     }
@@ -82,6 +86,12 @@ impl Watch {
         if !same_times || !old.program.learns_like(&self.program) {
             return;
         }
+        // What was not counted has to be, from the store, and in step with what is learned.
+        if self.program.budget.is_some() && !old.program.counts_like(&self.program) {
+            return;
+        }
+        self.budget = old.budget;
+        self.budget.reconsider();
         self.series = old.series;
         self.fed = old.fed;
         self.knows_history = old.knows_history && old.program.until == self.program.until;
@@ -102,6 +112,7 @@ impl Watch {
         self.catch_up(ask, at_ms)?;
         self.learn_history(ask, at_ms)?;
         self.series.retain(|_, watched| at_ms <= watched.forget_ms());
+        self.keep_budget(at_ms);
         self.see(&answers, at_ms);
         self.keep_habits(ask, &answers, at_ms)?;
         self.compare(&answers, at_ms);
@@ -117,6 +128,7 @@ impl Watch {
             }
         }
         evaluation.warnings = Watch::warnings(&answers, several_limits);
+        evaluation.warnings.extend(self.budget.warning());
         Ok(evaluation)
     }
 
@@ -144,6 +156,22 @@ impl Watch {
             _ => None,
         };
         Ok(Answers { signal, limit, gates, until })
+    }
+
+    /// Chooses the edge of the band by the pages counted, at load and at 00:00 UTC.
+    fn keep_budget(&mut self, at_ms: i64) {
+        let Some(counting) = &self.feeds.counting else { return };
+        if !self.budget.is_due(at_ms) {
+            return;
+        }
+        let step_ms = normal_step_ms(self.every_ms);
+        let edge = self.budget.choose(&counting.plan, at_ms, step_ms);
+        let above_default = above_default(edge);
+        if self.feeds.above_default != above_default {
+            self.feeds.above_default = above_default;
+            let feeds = &self.feeds;
+            self.series.values_mut().for_each(|watched| watched.move_edge(feeds, edge));
+        }
     }
 
     /// Notes which series have a sample.
@@ -182,15 +210,26 @@ impl Watch {
     fn compare(&mut self, answers: &Answers, at_ms: i64) {
         let feeds = &self.feeds;
         let mut cohorts = feeds.peers.as_ref().map(|feed| Cohorts::new(feeds, feed));
+        let counting = feeds.counting.as_ref();
+        let outside = |labels: &Labels| Outside {
+            is_gated: answers.gates.iter().flatten().any(|gate| gate.of(labels).next().is_some()),
+            until: answers.until.iter().any(|until| until.of(labels).next().is_some()),
+        };
+        let counted = self.series.keys().filter(|_| counting.is_some());
+        let outsides: Vec<Outside> = counted.map(outside).collect();
+        let at = |seat: usize, _: i64| outsides[seat];
+        let budget = &mut self.budget;
+        let mut count = counting.map(|counting| Count { counting, budget, outside: &at });
         let seats = self.series.iter_mut().map(|(labels, watched)| {
             let value = answers.signal.get(labels).copied().flatten();
-            Seat { labels, watched, value }
+            Seat::new(labels, watched, value)
         });
         let mut circle = Circle::new(feeds, seats.collect());
         let mut steps = feeds.steps().into_iter().map(|(step_ms, _)| step_ms);
         let step_ms = steps.find(|step_ms| feeds.feeds_hours(*step_ms));
         let learned = step_ms.is_some_and(|step_ms| self.schedule.is_on_grid(at_ms, step_ms));
-        circle.at(feeds, &mut cohorts, Instant { time_ms: at_ms, asked: true, learned });
+        let instant = Instant { time_ms: at_ms, asked: true, learned };
+        circle.at(feeds, &mut cohorts, instant, count.as_mut());
     }
 
     /// The series that are there, and those that were a short while ago; where absence is asked

@@ -1,13 +1,16 @@
 //! What a rule knows of one series: its learners, and what its conditions remember.
 
 use super::ast::{Sensitivity, Side};
+use super::budget::{Counting, Machines};
 use super::habitual::{Habitual, Kind};
 use super::kinship::{FORGET_AFTER_MS, Kinship, Settling};
 use super::memory::Memory;
 use super::program::{CrossingPlan, HabitPlan, Limit, NormalPlan, PeersPlan, Program, Test};
 use super::witness::Witness;
 use super::{EvalError, Truth};
-use crate::learn::{Baseline, Calendar, Crossing, Outlook, Verdict, bucket_ms, default_threshold};
+use crate::learn::{
+    Baseline, Calendar, Crossing, Outlook, Reading, Verdict, bucket_ms, default_threshold,
+};
 use crate::series::Labels;
 
 /// The most learning instants that a baseline is fed from the store: two weeks of minutes.
@@ -30,7 +33,9 @@ pub(super) struct Feeds {
     /// The learned conditions of the program, by the memory that is their own.
     remembering: Vec<Test>,
     /// By how much the surprise at the edge of a band is more than by default.
-    above_default: f64,
+    pub(super) above_default: f64,
+    /// What counts the pages at each edge that a budget may choose.
+    pub(super) counting: Option<Counting>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +116,7 @@ impl Feeds {
                 Some(Sensitivity::High) => -0.5,
                 None => 0.0,
             },
+            counting: Counting::new(program, default_threshold(step_ms)),
         }
     }
 
@@ -176,6 +182,7 @@ pub(super) struct Watched {
     pub(super) samples: Option<Habitual>,
     pub(super) events: Option<Habitual>,
     pub(super) memories: Vec<Memory>,
+    pub(super) machines: Option<Box<Machines>>,
     /// The latest forecasts.
     pub(super) outlooks: Vec<Outlook>,
     /// When it was first and last seen, ms.
@@ -212,6 +219,7 @@ impl Watched {
             samples: habitual(Kind::Sample, |plan| plan.samples),
             events: habitual(Kind::Rise, |plan| plan.events),
             memories: vec![Memory::new(); feeds.remembering.len()],
+            machines: feeds.counting.as_ref().map(|counting| Box::new(counting.machines())),
             outlooks: vec![Outlook::Unknown; feeds.crossings.len()],
             first_ms,
             last_ms: first_ms,
@@ -244,6 +252,23 @@ impl Watched {
         if let Some(baseline) = &mut self.baseline {
             baseline.learn(time_ms, value);
         }
+    }
+
+    /// Lets each learned condition go on from where it would be had the band's edge always been
+    /// where it is.
+    pub(super) fn move_edge(&mut self, feeds: &Feeds, edge: usize) {
+        let Some(machines) = &self.machines else { return };
+        let memories = self.memories.iter_mut().zip(&feeds.remembering).enumerate();
+        for (slot, (memory, test)) in memories {
+            if matches!(test, Test::Normal { .. } | Test::Differs { .. }) {
+                memory.set_on(machines.is_on(slot, edge));
+            }
+        }
+    }
+
+    /// Asks how unusual a departure is for the series.
+    pub(super) fn read_departure(&self, time_ms: i64, by: f64) -> Option<Reading> {
+        self.peers.as_ref()?.read(time_ms, by)
     }
 
     /// Asks what the series' own departures make of one.
@@ -353,7 +378,7 @@ impl Watched {
 }
 
 /// The least multiple of `every_ms` that is at least a minute.
-fn normal_step_ms(every_ms: i64) -> i64 {
+pub(super) fn normal_step_ms(every_ms: i64) -> i64 {
     let every_ms = every_ms.max(1);
     let times = (MINUTE_MS + every_ms - 1) / every_ms;
     every_ms.saturating_mul(times.max(1))

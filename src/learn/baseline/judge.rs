@@ -1,6 +1,6 @@
 //! A value judged, and the band around what is expected.
 
-use super::verdict::{Shift, Side, Verdict, agreed};
+use super::verdict::{Reading, Shift, Side, THRESHOLD_MIN, Verdict, agreed};
 use super::{Baseline, COLD_SAMPLES, DAY_MS, Moment, UNITS_MAX, is_usable, power_of_two};
 
 /// What a surprise counts for less at first; nothing after a week.
@@ -13,23 +13,12 @@ impl Baseline {
     /// [`default_threshold`](super::default_threshold). It may be asked at any time after the last
     /// learned sample. The band's edges are found to within a thousandth of the way to them.
     pub fn judge(&self, time_ms: i64, value: f64, threshold: f64) -> Option<Verdict> {
-        let after_gap = self.settling > 0 || self.is_long_gap(time_ms);
-        let known = self.samples >= COLD_SAMPLES && time_ms > self.last_ms && !after_gap;
-        if !known || !is_usable(value) || !threshold.is_finite() {
-            return None;
-        }
-        let threshold = threshold.max(0.1);
-        let unit = self.unit_for(value);
-        let moment = self.moment(time_ms);
+        let threshold = Some(threshold).filter(|threshold| threshold.is_finite())?;
+        let (moment, unit, reading) = self.weigh(time_ms, value)?;
+        let threshold = threshold.max(THRESHOLD_MIN);
         let middle = moment.expected.value;
-        let units = (value / unit).clamp(-UNITS_MAX, UNITS_MAX);
-        let persistence = persistence(self.step_ms);
-        let caution = self.caution();
-
-        let rarity = self.surprise(self.mixture(&moment, units - middle), persistence);
-        let surprise = (rarity - caution).max(0.0);
-        let needed = self.mixture_needed(threshold + caution, persistence);
-        let expected = within_floats(middle * unit);
+        let needed = self.mixture_needed(threshold + self.caution(), persistence(self.step_ms));
+        let Reading { expected, surprise, side, shift, .. } = reading;
         let upper = within_floats((middle + self.distance(&moment, needed, 1.0)) * unit);
         let lower = within_floats((middle - self.distance(&moment, needed, -1.0)) * unit);
         let band = (lower.min(expected), expected, upper.max(expected));
@@ -41,14 +30,45 @@ impl Baseline {
             upper,
             surprise,
             score,
-            side: if value < expected { Side::Below } else { Side::Above },
+            side,
             phase: moment.expected.phase,
             borrowed: self.inherited_ms.map_or(0.0, |inherited_ms| {
                 (1.0 - days_since(inherited_ms) / BORROWED_DAYS).clamp(0.0, 1.0)
             }),
-            shift: self.shift(middle),
+            shift,
             relearned: self.relearned_ms.is_some_and(|then_ms| days_since(then_ms) <= 1.0),
         })
+    }
+
+    /// Says how unusual a value is, without the band, which is most of what [`Baseline::judge`]
+    /// costs: one reading has a score at every threshold, the same as the verdict's there.
+    pub fn read(&self, time_ms: i64, value: f64) -> Option<Reading> {
+        self.weigh(time_ms, value).map(|(_, _, reading)| reading)
+    }
+
+    /// The reading, the moment, and what a unit is.
+    fn weigh(&self, time_ms: i64, value: f64) -> Option<(Moment, f64, Reading)> {
+        let after_gap = self.settling > 0 || self.is_long_gap(time_ms);
+        let known = self.samples >= COLD_SAMPLES && time_ms > self.last_ms && !after_gap;
+        if !known || !is_usable(value) {
+            return None;
+        }
+        let unit = self.unit_for(value);
+        let moment = self.moment(time_ms);
+        let middle = moment.expected.value;
+        let units = (value / unit).clamp(-UNITS_MAX, UNITS_MAX);
+        let mixture = self.mixture(&moment, units - middle);
+        let surprise =
+            (self.surprise(mixture, persistence(self.step_ms)) - self.caution()).max(0.0);
+        let expected = within_floats(middle * unit);
+        let reading = Reading {
+            expected,
+            surprise,
+            side: if value < expected { Side::Below } else { Side::Above },
+            shift: self.shift(middle),
+            score_max: if value == expected { 1.0f64.next_down() } else { f64::INFINITY },
+        };
+        Some((moment, unit, reading))
     }
 
     /// Returns the unit to judge a value in: its own where there were zeros alone, which are zero in

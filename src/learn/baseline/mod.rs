@@ -28,7 +28,7 @@ use incident::Incident;
 use recurring::Recurring;
 use tempo::Tempo;
 pub(super) use verdict::agreed;
-pub use verdict::{Phase, Shift, Side, Verdict, default_threshold};
+pub use verdict::{Phase, Reading, Shift, Side, Verdict, default_threshold};
 
 /// Learns what is normal for one series and judges its values.
 ///

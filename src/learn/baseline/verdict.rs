@@ -25,6 +25,31 @@ pub struct Verdict {
     pub relearned: bool,
 }
 
+/// How unusual a value is, at any threshold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// What was expected, in the signal's unit.
+    pub expected: f64,
+    /// How rare the value is: about once per 10^surprise samples.
+    pub surprise: f64,
+    /// On which side of `expected` the value lies.
+    pub side: Side,
+    /// The change point, as in a [`Verdict`].
+    pub shift: Option<Shift>,
+    /// No score is larger.
+    pub(in crate::learn) score_max: f64,
+}
+
+/// No threshold is less.
+pub(super) const THRESHOLD_MIN: f64 = 0.1;
+
+impl Reading {
+    /// Returns the score that a verdict has at this threshold.
+    pub fn score(&self, threshold: f64) -> f64 {
+        (self.surprise / threshold.max(THRESHOLD_MIN)).min(self.score_max)
+    }
+}
+
 /// A lasting change of a series' level.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shift {

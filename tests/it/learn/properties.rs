@@ -1,6 +1,8 @@
 //! What always holds of a baseline, whatever its inside.
 
-use forewarn::learn::{Baseline, Calendar, Season, default_threshold};
+use forewarn::learn::{
+    Baseline, Calendar, Reading, Season, Verdict, default_threshold, of_member, reading_of_member,
+};
 
 use super::support::{DAY_MS, HOUR_MS, MINUTE_MS, Run, START_MS, busy, noise};
 
@@ -43,6 +45,33 @@ fn a_verdict_is_given_before_the_value_is_learned() {
         if let ([Some(asked), _], Some(expected)) = (asked, expected) {
             assert_eq!(asked.expected, expected.expected, "the value is not known yet");
         }
+    }
+}
+
+#[test]
+fn a_reading_has_the_score_of_a_verdict_at_every_threshold() {
+    let mut baseline = fresh();
+    for (at_ms, x) in eventful(2_500) {
+        let expected = baseline.read(at_ms, x).map_or(x, |reading| reading.expected);
+        for value in [x, 1.3 * x, expected] {
+            let reading = baseline.read(at_ms, value);
+            for threshold in [0.05, 1.9, 2.63, 4.6] {
+                let verdict = baseline.judge(at_ms, value, threshold);
+                let said = |of: Option<Verdict>| of.map(|v| (v.expected, v.side, v.shift, v.score));
+                let read = |of: Option<Reading>| {
+                    of.map(|r| (r.expected, r.side, r.shift, r.score(threshold)))
+                };
+                assert_eq!(said(verdict), read(reading), "{at_ms} {value} {threshold}");
+                // Beside peers, far off and within a percent.
+                for (median, member) in [(10.0, 10.0 + value), (1e6, 1e6 + value)] {
+                    assert_eq!(
+                        said(verdict.map(|verdict| of_member(median, member, &verdict))),
+                        read(reading.map(|reading| reading_of_member(median, member, &reading)))
+                    );
+                }
+            }
+        }
+        baseline.learn(at_ms, x);
     }
 }
 
