@@ -10,4 +10,6 @@ pub(super) struct Alert {
     pub(super) annotations: Labels,
     pub(super) value: Option<f64>,
     pub(super) clocks: Clocks,
+    /// It began as that of another series, and has its labels.
+    pub(super) is_taken_over: bool,
 }

@@ -111,6 +111,7 @@ impl GroupAlerts {
         let Kind::Alerting(alerts) = &mut slot.kind else {
             return Judged { samples: Vec::new(), due: Vec::new() };
         };
+        alerts.hand_over(found.handovers);
         let outcome = match found.outcome {
             Ok(findings) => alerts.judge(findings, found.at_ms, around),
             // The evaluation's own report says what failed.

@@ -64,6 +64,26 @@ impl RuleAlerts {
         }
     }
 
+    /// Lets the alerts of series go on as those of others, which took their place: with the labels
+    /// they were sent with. An alert of the other's own that fires already stays.
+    pub(super) fn hand_over(&mut self, handovers: &[(Labels, Labels)]) {
+        for (from, to) in handovers {
+            for clause in 0..self.rule.clauses.len() {
+                let state = |series: &Labels| {
+                    let alert = self.alerts.get(&(clause, series.clone()));
+                    alert.map_or(AlertState::Inactive, |alert| alert.clocks.state)
+                };
+                let goes_on =
+                    state(from) != AlertState::Inactive && state(to) != AlertState::Firing;
+                if goes_on && let Some(mut alert) = self.alerts.remove(&(clause, from.clone())) {
+                    alert.is_taken_over = true;
+                    self.alerts.insert((clause, to.clone()), alert);
+                    self.is_changed = true;
+                }
+            }
+        }
+    }
+
     /// Moves every alert on by one evaluation. An error leaves them as they were, but for the
     /// limit, which drops them all.
     pub(super) fn judge(
@@ -105,6 +125,9 @@ impl RuleAlerts {
     ) -> Result<BTreeMap<Key, Told<'a>>, JudgeError> {
         let mut told = BTreeMap::new();
         let mut taken = HashSet::new();
+        // Who comes back finds its labels still in use, until that alert has ended.
+        let taken_over = self.active().filter(|(_, alert)| alert.is_taken_over);
+        let in_use: HashSet<&Labels> = taken_over.map(|(_, alert)| &alert.labels).collect();
         for finding in findings.iter().filter(|finding| finding.clause < self.texts.len()) {
             let by_series = (finding.clause, finding.series.clone());
             let known = self.alerts.get(&by_series);
@@ -119,6 +142,9 @@ impl RuleAlerts {
                         Some(alert) => alert.labels.clone(),
                         None => texts.labels(finding, at_ms, around),
                     };
+                    if kept.is_none() && in_use.contains(&labels) {
+                        continue;
+                    }
                     (by_series, Some(labels))
                 }
                 (Dialect::Forewarn, _) => (by_series, None),
@@ -147,6 +173,7 @@ impl RuleAlerts {
                 annotations: Labels::empty(),
                 value: None,
                 clocks: Clocks::pending(at_ms),
+                is_taken_over: false,
             };
             self.alerts.insert(key.clone(), alert);
             self.is_changed = true;

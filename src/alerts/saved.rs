@@ -41,6 +41,8 @@ struct SavedAlert {
     annotations: BTreeMap<String, String>,
     value: Option<f64>,
     clocks: Clocks,
+    #[serde(default)]
+    is_taken_over: bool,
 }
 
 /// Which rule it is, over reloads and restarts.
@@ -85,6 +87,7 @@ impl SavedAlerts {
                 annotations: pairs(&alert.annotations),
                 value: alert.value,
                 clocks: alert.clocks,
+                is_taken_over: alert.is_taken_over,
             }));
         }
         SavedAlerts { version: VERSION, saved_at_ms, alerts }
@@ -118,6 +121,7 @@ impl SavedAlerts {
                     annotations: Labels::from_pairs(&saved.annotations),
                     value: saved.value,
                     clocks: saved.clocks,
+                    is_taken_over: saved.is_taken_over,
                 };
                 rule.alerts.insert((clause, Labels::from_pairs(&saved.identity)), alert);
             }

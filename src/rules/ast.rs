@@ -3,6 +3,7 @@
 
 use super::Unit;
 use super::amount::Amount;
+use super::kinship::Kinship;
 use crate::lang::Span;
 use crate::learn::{Direction, Season};
 use crate::promql::Expr;
@@ -63,6 +64,7 @@ pub(super) enum ClauseKind {
     },
     Sensitivity(Sensitivity),
     Budget(BudgetClause),
+    Identity(Kinship),
     /// `share by (labels)`
     Share(Vec<String>),
     Labels(Pairs),

@@ -350,6 +350,7 @@ impl Checker<'_> {
         compiler.normal = parts.normal.take().or_else(|| self.defaults.normal.clone());
         compiler.forecast_ms = parts.forecast_ms.or(self.defaults.forecast_ms);
         compiler.peers = parts.peers.take();
+        compiler.identity = parts.identity.clone().unwrap_or_default();
         compiler.share = parts.share.as_ref().map(|(labels, _)| labels.clone());
         compiler.sensitivity = parts.sensitivity.map(|(sensitivity, _)| sensitivity);
         for (_, clause) in &parts.severities {
@@ -412,6 +413,7 @@ impl Checker<'_> {
                 parts.peers = Some(self.peers(peers));
                 parts.peers_word = Some(word);
             }
+            ClauseKind::Identity(identity) => parts.identity = Some(identity.clone()),
             ClauseKind::Share(labels) => parts.share = Some((labels.clone(), word)),
             ClauseKind::Budget(budget) => parts.budget = Some((*budget, word)),
             ClauseKind::Sensitivity(sensitivity) => parts.sensitivity = Some((*sensitivity, word)),
@@ -627,6 +629,7 @@ struct Parts<'a> {
     sensitivity: Option<(Sensitivity, Span)>,
     budget: Option<(BudgetClause, Span)>,
     share: Option<(Vec<String>, Span)>,
+    identity: Option<Kinship>,
     gates: Vec<&'a super::ast::Gate>,
     until: Option<(i64, &'a super::ast::UntilTest)>,
     until_word: Span,

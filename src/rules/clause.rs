@@ -4,6 +4,7 @@ use super::ast::{
     BudgetClause, Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs,
     PeersClause, Sensitivity, SeverityClause, Spanned, Target, UntilTest,
 };
+use super::kinship::Kinship;
 use super::parse::{Failed, Parsed, Parser};
 use super::unit::UNITS;
 use crate::lang::{Diagnostic, Span, nearest};
@@ -97,6 +98,7 @@ impl Parser<'_> {
             "peers" => ClauseKind::Peers(self.peers()?),
             "ignore" => ClauseKind::Ignore(self.gates()?),
             "until" => self.until()?,
+            "identity" => ClauseKind::Identity(self.identity()?),
             "share" => {
                 self.expect_word("by")?;
                 ClauseKind::Share(self.list()?)
@@ -282,6 +284,14 @@ impl Parser<'_> {
         Ok(ClauseKind::Until { history_ms, test })
     }
 
+    fn identity(&mut self) -> Parsed<Kinship> {
+        match () {
+            () if self.cursor.eat_word("by") => self.list().map(Kinship::By),
+            () if self.cursor.eat_word("without") => self.list().map(Kinship::Without),
+            () => self.expected("`by` or `without`"),
+        }
+    }
+
     fn budget(&mut self) -> Parsed<BudgetClause> {
         let here = self.cursor.here();
         let found = self.cursor.integer();
@@ -333,10 +343,6 @@ impl Parser<'_> {
     /// Passes over a clause that this version does not have, by its form.
     fn skip_later(&mut self, word: &str) -> Parsed<()> {
         match word {
-            "identity" => {
-                self.skip_word()?;
-                self.list()?;
-            }
             "expect" => {
                 self.skip_word()?;
                 self.cursor.until_space();

@@ -32,6 +32,7 @@ pub(super) struct Compiler {
     pub(super) peers: Option<(Vec<String>, usize)>,
     pub(super) sensitivity: Option<Sensitivity>,
     pub(super) budget: Option<BudgetPlan>,
+    pub(super) identity: Kinship,
     /// The labels of `share by`.
     pub(super) share: Option<Vec<String>>,
     pub(super) uses_limit: bool,
@@ -72,6 +73,7 @@ impl Compiler {
             peers: None,
             sensitivity: None,
             budget: None,
+            identity: Kinship::default(),
             share: None,
             uses_limit: false,
             uses: Uses::default(),
@@ -183,6 +185,7 @@ impl Compiler {
             normal: uses_normal.then_some(normal),
             sensitivity: self.sensitivity,
             budget: self.budget,
+            identity: self.identity,
         };
         (program, self.diagnostics)
     }

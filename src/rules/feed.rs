@@ -11,7 +11,7 @@ use super::cohort::Cohorts;
 use super::join::Joined;
 use super::program::{GateProgram, Limit, Program, UntilProgram};
 use super::watch::{Watch, only};
-use super::watched::{Sample, Watched};
+use super::watched::{Sample, Watched, normal_step_ms};
 use super::witness::Witness;
 use crate::series::Labels;
 
@@ -21,39 +21,100 @@ const CHUNK_INSTANTS: i64 = 2_048;
 /// most of what lies before.
 const NEAR_INSTANTS: i64 = 2_880;
 const FAR_INSTANTS_MAX: i64 = 20_160;
+/// What one learning step has to be fed: from where, in which strides at first, and from where on
+/// each instant, and conditions with it.
+#[expect(clippy::struct_field_names, reason = "units stand last in a name")]
+struct Stretch {
+    step_ms: i64,
+    start_ms: i64,
+    far_ms: i64,
+    near_from_ms: i64,
+    remember_from_ms: i64,
+}
+
 /// For how many of the latest missed instants conditions are brought up to date too.
 const REMEMBERED_INSTANTS: i64 = 240;
 
 impl Watch {
     /// Feeds the learners every instant before `at_ms` that they have not seen, from the store: at
     /// first all of the history that they use, its far part in larger strides, later what was missed
-    /// or lies between evaluations.
+    /// or lies between evaluations. Where one series takes the place of another, all that lies
+    /// before is fed first.
     pub(super) fn catch_up(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
-        for (step_ms, history_ms) in self.feeds.steps() {
+        let stretches = self.stretches(at_ms);
+        let step_ms = normal_step_ms(self.every_ms);
+        let oldest_ms = stretches.iter().map(|stretch| stretch.start_ms).min().unwrap_or(at_ms);
+        let next_ms = self.succession.followed_ms.map(|followed_ms| followed_ms + step_ms);
+        let mut start_ms = match next_ms {
+            // After a long silence only what learners see anyway.
+            Some(next_ms) => next_ms.max(self.schedule.first_on_grid(oldest_ms, step_ms)),
+            None => self.schedule.first_on_grid(oldest_ms, step_ms),
+        };
+        while start_ms < at_ms {
+            let last_ms = start_ms + (at_ms - 1 - start_ms) / step_ms * step_ms;
+            let end_ms = last_ms.min(start_ms + (CHUNK_INSTANTS - 1) * step_ms);
+            let tracks = ask.tracks("signal", &self.program.signal, (start_ms, end_ms, step_ms))?;
+            let times = |track: &Track| track.samples.iter().map(|(at_ms, _)| *at_ms).collect();
+            let there: Vec<(Labels, Vec<i64>)> =
+                tracks.iter().map(|track| (track.labels.clone(), times(track))).collect();
+            let there = there.iter().map(|(labels, times_ms)| (labels, times_ms.as_slice()));
+            for handover in self.succession.follow(there, (start_ms, end_ms)) {
+                self.feed_until(ask, &stretches, handover.at_ms)?;
+                self.hand_over(handover);
+            }
+            start_ms = end_ms + step_ms;
+        }
+        self.feed_until(ask, &stretches, at_ms)
+    }
+
+    /// What each learning step has to be fed until `at_ms`.
+    fn stretches(&self, at_ms: i64) -> Vec<Stretch> {
+        let stretch = |(step_ms, history_ms): (i64, i64)| {
             let oldest_ms = self.schedule.first_on_grid(at_ms - history_ms, step_ms);
             let fed_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
-            let mut start_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
+            let start_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
             let counts = self.feeds.counting.is_some() && self.feeds.feeds_hours(step_ms);
             let far_strides = if counts || self.feeds.needs_each_instant(step_ms) {
                 1
             } else {
                 (history_ms / step_ms + FAR_INSTANTS_MAX - 1) / FAR_INSTANTS_MAX
             };
-            let near_from_ms = match fed_ms {
-                Some(_) => start_ms,
-                None => at_ms - NEAR_INSTANTS * step_ms,
-            };
-            let remember_from_ms = at_ms - REMEMBERED_INSTANTS * step_ms;
-            while start_ms < at_ms {
+            Stretch {
+                step_ms,
+                start_ms,
+                far_ms: step_ms * far_strides,
+                near_from_ms: match fed_ms {
+                    Some(_) => start_ms,
+                    None => at_ms - NEAR_INSTANTS * step_ms,
+                },
+                remember_from_ms: at_ms - REMEMBERED_INSTANTS * step_ms,
+            }
+        };
+        self.feeds.steps().into_iter().map(stretch).collect()
+    }
+
+    /// Feeds what lies before a time.
+    fn feed_until(
+        &mut self,
+        ask: Ask<'_>,
+        stretches: &[Stretch],
+        before_ms: i64,
+    ) -> Result<(), EvalError> {
+        for stretch in stretches {
+            let Stretch { step_ms, near_from_ms, .. } = *stretch;
+            let next_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
+            let mut start_ms = next_ms.map_or(stretch.start_ms, |ms| ms.max(stretch.start_ms));
+            while start_ms < before_ms {
                 let (stride_ms, until_ms) = if start_ms < near_from_ms {
-                    (step_ms * far_strides, near_from_ms)
+                    (stretch.far_ms, near_from_ms.min(before_ms))
                 } else {
-                    (step_ms, at_ms)
+                    (step_ms, before_ms)
                 };
                 let last_ms = start_ms + (CHUNK_INSTANTS - 1) * stride_ms;
                 let end_ms =
                     last_ms.min(start_ms + (until_ms - 1 - start_ms) / stride_ms * stride_ms);
-                self.feed(ask, step_ms, (start_ms, end_ms, stride_ms), remember_from_ms)?;
+                let times = (start_ms, end_ms, stride_ms);
+                self.feed(ask, step_ms, times, stretch.remember_from_ms)?;
                 self.fed.insert(step_ms, end_ms);
                 start_ms = end_ms + stride_ms;
             }

@@ -111,6 +111,9 @@ pub struct RuleFindings<'a> {
     pub at_ms: i64,
     /// The rule's evaluation interval, ms.
     pub interval_ms: i64,
+    /// Series that took the place of others since it was told last, (from, to), in order: their
+    /// alerts go on as the others'.
+    pub handovers: &'a [(Labels, Labels)],
     /// What was found, or why nothing could be: then alerts keep their state.
     pub outcome: Result<&'a [Finding], &'a EvalError>,
 }

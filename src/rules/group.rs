@@ -193,8 +193,10 @@ impl Group {
                     None => elements(ask, alert.task.expr(), at_ms),
                 };
                 let outcome = found.as_ref().map(|found| found.findings.as_slice());
+                let handovers = found.as_ref().map_or(&[][..], |found| &found.handovers);
                 let interval_ms = running.every_ms;
-                let told = judge(&RuleFindings { rule: &rule, at_ms, interval_ms, outcome });
+                let told =
+                    judge(&RuleFindings { rule: &rule, at_ms, interval_ms, handovers, outcome });
                 match found {
                     Ok(found) => {
                         let written = found.written.into_iter().chain(told);

@@ -38,6 +38,7 @@ mod parse;
 mod program;
 mod schedule;
 mod spec;
+mod succession;
 mod unit;
 mod watch;
 mod watched;

@@ -25,6 +25,8 @@ pub(super) struct Program {
     /// How the series are compared with one another, if anything asks.
     pub(super) peers: Option<PeersPlan>,
     pub(super) habits: HabitPlan,
+    /// Which series are the same thing, one after the other.
+    pub(super) identity: Kinship,
     /// Where the edge of a learned band lies; none: where it does by default, or where the budget
     /// has it.
     pub(super) sensitivity: Option<Sensitivity>,
@@ -253,5 +255,6 @@ impl Program {
             && self.limit == other.limit
             && self.peers == other.peers
             && self.habits == other.habits
+            && self.identity == other.identity
     }
 }

@@ -164,7 +164,6 @@ test "later" {
 
 rule Later {
   signal   up
-  identity without (pod)
   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
   during   x y z
   page     when value > 5
@@ -181,19 +180,14 @@ rule Good { signal up page when value < 1 }
     9 | test "later" {
       | ^^^^ known, but this version cannot do it
       help: leave it out for now
-    error[R014]: `identity` is not there yet
-       --> a.rules:15:3
-    15 |   identity without (pod)
-       |   ^^^^^^^^ known, but this version cannot do it
-       help: leave it out for now
     error[R014]: `expect` is not there yet
-       --> a.rules:16:3
-    16 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
+       --> a.rules:15:3
+    15 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     error[R014]: `during` is not there yet
-       --> a.rules:17:3
-    17 |   during   x y z
+       --> a.rules:16:3
+    16 |   during   x y z
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     "#);

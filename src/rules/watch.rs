@@ -10,6 +10,7 @@ use super::decide::Facts;
 use super::join::Joined;
 use super::program::{GateProgram, Limit, Program, UntilProgram};
 use super::schedule::Schedule;
+use super::succession::{Handover, Succession};
 use super::watched::{Feeds, Sample, Watched, normal_step_ms};
 use super::why::Words;
 use super::witness::Witness;
@@ -34,6 +35,9 @@ pub(super) struct Watch {
     pub(super) knows_history: bool,
     /// Counts pages, for a rule that has a budget.
     pub(super) budget: Budget,
+    pub(super) succession: Succession,
+    /// What alerts have not been told of yet.
+    handovers: Vec<(Labels, Labels)>,
 }
 
 /// What one evaluation of a rule yields.
@@ -43,6 +47,8 @@ pub(super) struct Evaluation {
     /// Series to be stored.
     pub(super) written: Vec<(Labels, f64)>,
     pub(super) warnings: Vec<String>,
+    /// Series that took the place of others, (from, to), in order.
+    pub(super) handovers: Vec<(Labels, Labels)>,
 }
 
 /// The answers to everything that a rule asks at an instant.
@@ -76,6 +82,8 @@ impl Watch {
             fed: BTreeMap::new(),
             knows_history: false,
             budget: Budget::default(),
+            succession: Succession::new(program.identity.clone(), normal_step_ms(every_ms)),
+            handovers: Vec::new(),
             program,
         }
     }
@@ -93,6 +101,7 @@ impl Watch {
         self.budget = old.budget;
         self.budget.reconsider();
         self.series = old.series;
+        (self.succession, self.handovers) = (old.succession, old.handovers);
         self.fed = old.fed;
         self.knows_history = old.knows_history && old.program.until == self.program.until;
         if old.program.clauses != self.program.clauses {
@@ -114,6 +123,7 @@ impl Watch {
         self.series.retain(|_, watched| at_ms <= watched.forget_ms());
         self.keep_budget(at_ms);
         self.see(&answers, at_ms);
+        self.succeed(&answers, at_ms);
         self.keep_habits(ask, &answers, at_ms)?;
         self.compare(&answers, at_ms);
         let mut evaluation = Evaluation::default();
@@ -129,6 +139,7 @@ impl Watch {
         }
         evaluation.warnings = Watch::warnings(&answers, several_limits);
         evaluation.warnings.extend(self.budget.warning());
+        evaluation.handovers = std::mem::take(&mut self.handovers);
         Ok(evaluation)
     }
 
@@ -184,6 +195,30 @@ impl Watch {
                 None => drop(self.series.insert(labels.clone(), Watched::new(feeds, at_ms))),
             }
         }
+    }
+
+    /// At a learning instant, lets series that begin take over from those that ended.
+    fn succeed(&mut self, answers: &Answers, at_ms: i64) {
+        if !self.schedule.is_on_grid(at_ms, normal_step_ms(self.every_ms)) {
+            return;
+        }
+        let now = [at_ms];
+        let there = answers.signal.iter().filter(|(_, value)| value.is_some());
+        let there = there.map(|(labels, _)| (labels, &now[..]));
+        for handover in self.succession.follow(there, (at_ms, at_ms)) {
+            self.hand_over(handover);
+        }
+    }
+
+    /// Gives all that is known of one series to another, whose own short past is forgotten.
+    pub(super) fn hand_over(&mut self, Handover { from, to, .. }: Handover) {
+        if let Some(mut watched) = self.series.remove(&from) {
+            if let Some(young) = self.series.remove(&to) {
+                watched.seen(young.last_ms);
+            }
+            self.series.insert(to.clone(), watched);
+        }
+        self.handovers.push((from, to));
     }
 
     /// Lets habits learn the samples of an instant, and asks them of every series, there or not.

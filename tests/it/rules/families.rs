@@ -1,4 +1,4 @@
-//! `share`: a new series knows its family's shape.
+//! `share`: a new series knows its family's shape. `identity`: one takes the place of another.
 
 use std::sync::Arc;
 
@@ -106,4 +106,79 @@ fn who_shares_with_nobody_learns_alone() {
     let mut world = self::world(&others, START, &starts);
     replay(&mut world, BORN + 4 * HOUR);
     assert_eq!(world.query("forewarn_expected").len(), 2);
+}
+
+/// When the one pod is replaced by the other.
+const REPLACED: i64 = START + 6 * HOUR;
+/// Between these there is trouble, whichever pod serves.
+const TROUBLE: (i64, i64) = (START + 5 * HOUR, START + 8 * HOUR);
+
+/// `old` until it is replaced by `new`; as many others as are wanted are there all the time.
+fn replaced(rule: &str, others: &[&str], load_ms: i64) -> World {
+    let clock = Arc::new(ManualClock::new(START));
+    let store = Store::in_memory(Arc::clone(&clock) as _);
+    let mut random = fastrand::Rng::with_seed(8);
+    let pod = |pod| Labels::from_pairs([("__name__", "requests"), ("app", "shop"), ("pod", pod)]);
+    let (old, new) = (pod("old"), pod("new"));
+    let others: Vec<Labels> = others.iter().map(|other| pod(other)).collect();
+    for at_ms in (START - 15 * DAY..START + DAY).step_by(STEP as usize) {
+        clock.set(at_ms);
+        let noise = 1.0 + 0.02 * ((0..12).map(|_| random.f64()).sum::<f64>() - 6.0);
+        let is_trouble = (TROUBLE.0..TROUBLE.1).contains(&at_ms);
+        let trouble = if is_trouble { 4.0 } else { 1.0 };
+        let serving = if at_ms < REPLACED { &old } else { &new };
+        let mut samples = vec![(serving, at_ms, usual(at_ms) * noise * trouble)];
+        samples.extend(others.iter().map(|other| (other, at_ms, usual(at_ms) * noise)));
+        write(&store, &samples);
+    }
+    clock.set(load_ms);
+    World::over(store, clock, &[("a.rules", rule)])
+}
+
+#[test]
+fn a_replaced_pod_goes_on_with_what_is_known_and_with_its_alert() {
+    let mut world = replaced(RULE, &[], START);
+    let mut sent = replay(&mut world, REPLACED + HOUR);
+    let phases = world.query("forewarn_rule_phase");
+    assert!(
+        phases.len() == 1 && phases[0].contains("phase=\"learned\", pod=\"new\""),
+        "{phases:?}"
+    );
+    sent.extend(replay(&mut world, TROUBLE.1 + 2 * HOUR));
+    let starts_ms = sent.first().expect("trouble is a page").starts_at_ms;
+    assert!((TROUBLE.0..TROUBLE.0 + 15 * MINUTE).contains(&starts_ms), "{starts_ms}");
+    for alert in &sent {
+        assert_eq!(alert.labels.get("pod"), Some("old"), "it keeps its labels: {alert:?}");
+        assert_eq!(alert.starts_at_ms, starts_ms, "it is one alert: {alert:?}");
+    }
+    let ends_ms = sent.last().map_or(0, |alert| alert.ends_at_ms);
+    assert!((TROUBLE.1..TROUBLE.1 + 15 * MINUTE).contains(&ends_ms), "{ends_ms}");
+}
+
+#[test]
+fn who_loads_after_a_pod_was_replaced_says_the_same() {
+    let said = |load_ms: i64| {
+        let mut world = replaced(RULE, &[], load_ms);
+        replay(&mut world, REPLACED + 4 * HOUR);
+        ["forewarn_expected", "forewarn_upper", "forewarn_score"].map(|metric| world.query(metric))
+    };
+    let live = said(START);
+    assert_eq!(live[0].len(), 1);
+    for load_ms in [REPLACED, REPLACED + 3 * MINUTE, REPLACED + HOUR] {
+        assert_eq!(said(load_ms), live, "{} minutes after", (load_ms - REPLACED) / MINUTE);
+    }
+}
+
+#[test]
+fn with_a_third_one_there_or_by_other_labels_nobody_takes_over() {
+    let apart = RULE.replace("page", "identity by (pod)  share by (pod)  page");
+    for (rule, others) in [(RULE, &["third"][..]), (&apart, &[])] {
+        let mut world = replaced(rule, others, START);
+        let sent = replay(&mut world, REPLACED + HOUR);
+        let last = sent.iter().rfind(|alert| alert.labels.get("pod") == Some("old"));
+        let ends_ms = last.expect("trouble is a page").ends_at_ms;
+        assert!((REPLACED..REPLACED + 20 * MINUTE).contains(&ends_ms), "{ends_ms}");
+        let young = world.query("forewarn_rule_phase{phase=\"blended\"}");
+        assert!(young.len() == 1 && young[0].contains("pod=\"new\""), "{young:?}");
+    }
 }
