@@ -10,6 +10,7 @@
 //!
 //! Absent on purpose: what the subcommands do. They put rooms together; the rooms do the work.
 
+pub mod backtest;
 pub mod check;
 pub mod demo;
 pub mod help;
@@ -45,6 +46,8 @@ enum Command {
     Demo(demo::Args),
     /// Check rule files.
     Check(check::Args),
+    /// Replay rules over stored history.
+    Backtest(backtest::Args),
     /// Run PromQL test scripts.
     Test(test::Args),
     /// Run the learners over files of series.
@@ -62,6 +65,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Check(args) => check::run(args),
+            Command::Backtest(args) => backtest::run(args),
             Command::Test(args) => test::run(args),
             Command::Learn(args) => learn::run(args),
             Command::Tsdb(args) => tsdb::run(args),

@@ -1,9 +1,9 @@
 //! The syntax tree of a `.rules` file: what was written, each part with its place. Whether it
 //! makes sense is [`check`](super::check)'s.
 
-use super::Unit;
 use super::amount::Amount;
 use super::kinship::Kinship;
+use super::{Expectation, Unit};
 use crate::lang::Span;
 use crate::learn::{Direction, Season};
 use crate::promql::Expr;
@@ -65,6 +65,7 @@ pub(super) enum ClauseKind {
     Sensitivity(Sensitivity),
     Budget(BudgetClause),
     Identity(Kinship),
+    Expect(Expectation),
     /// `share by (labels)`
     Share(Vec<String>),
     Labels(Pairs),

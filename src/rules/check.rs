@@ -16,8 +16,8 @@ use super::lets::Scope;
 use super::program::{BudgetPlan, CalendarPlan, Limit, NormalPlan};
 use super::spec::Task;
 use super::{
-    AlertClause, AlertRule, AlertSpec, Dialect, Ending, GroupSpec, LoadOptions, RecordRule,
-    RuleSource, RuleSpec, TemplatePlace,
+    AlertClause, AlertRule, AlertSpec, Dialect, Ending, Expectation, GroupSpec, LoadOptions,
+    RecordRule, RuleSource, RuleSpec, TemplatePlace,
 };
 use crate::lang::{Diagnostic, Severity, Span};
 use crate::learn::Calendar;
@@ -374,6 +374,7 @@ impl Checker<'_> {
         }
         Some(AlertSpec {
             every_ms: parts.every.map(|(every_ms, _)| every_ms),
+            expectations: parts.expectations.clone(),
             rule: Arc::new(AlertRule {
                 name: rule.name.node.clone(),
                 file: self.source.name.clone(),
@@ -413,6 +414,7 @@ impl Checker<'_> {
                 parts.peers = Some(self.peers(peers));
                 parts.peers_word = Some(word);
             }
+            ClauseKind::Expect(expectation) => parts.expectations.push(expectation.clone()),
             ClauseKind::Identity(identity) => parts.identity = Some(identity.clone()),
             ClauseKind::Share(labels) => parts.share = Some((labels.clone(), word)),
             ClauseKind::Budget(budget) => parts.budget = Some((*budget, word)),
@@ -630,6 +632,7 @@ struct Parts<'a> {
     budget: Option<(BudgetClause, Span)>,
     share: Option<(Vec<String>, Span)>,
     identity: Option<Kinship>,
+    expectations: Vec<Expectation>,
     gates: Vec<&'a super::ast::Gate>,
     until: Option<(i64, &'a super::ast::UntilTest)>,
     until_word: Span,

@@ -1,5 +1,6 @@
 //! The clauses of a rule, one function for each form.
 
+use super::Expectation;
 use super::ast::{
     BudgetClause, Clause, ClauseKind, Compare, EndingClause, Gate, NormalClause, Pairs,
     PeersClause, Sensitivity, SeverityClause, Spanned, Target, UntilTest,
@@ -98,6 +99,7 @@ impl Parser<'_> {
             "peers" => ClauseKind::Peers(self.peers()?),
             "ignore" => ClauseKind::Ignore(self.gates()?),
             "until" => self.until()?,
+            "expect" => ClauseKind::Expect(self.expectation(word.span)?),
             "identity" => ClauseKind::Identity(self.identity()?),
             "share" => {
                 self.expect_word("by")?;
@@ -284,6 +286,21 @@ impl Parser<'_> {
         Ok(ClauseKind::Until { history_ms, test })
     }
 
+    /// `fires 2026-03-04..2026-03-05T02:10Z "because"`
+    fn expectation(&mut self, word: Span) -> Parsed<Expectation> {
+        let fires = match () {
+            () if self.cursor.eat_word("fires") => true,
+            () if self.cursor.eat_word("quiet") => false,
+            () => return self.expected("`fires` or `quiet`"),
+        };
+        let found = self.cursor.time_span();
+        let (start_ms, end_ms) = self.note(found)?;
+        let text = self.since(word).of(self.cursor.text).to_owned();
+        let is_explained = ["\"", "'", "`"].iter().any(|quote| self.cursor.peek_symbol(quote));
+        let why = if is_explained { Some(self.string()?.node) } else { None };
+        Ok(Expectation { fires, start_ms, end_ms, text, why })
+    }
+
     fn identity(&mut self) -> Parsed<Kinship> {
         match () {
             () if self.cursor.eat_word("by") => self.list().map(Kinship::By),
@@ -343,21 +360,10 @@ impl Parser<'_> {
     /// Passes over a clause that this version does not have, by its form.
     fn skip_later(&mut self, word: &str) -> Parsed<()> {
         match word {
-            "expect" => {
-                self.skip_word()?;
-                self.cursor.until_space();
-                if self.cursor.peek_symbol("\"") {
-                    self.string()?;
-                }
-            }
             "override" => self.skip_block()?,
             _reserved => return Err(Failed),
         }
         Ok(())
-    }
-
-    fn skip_word(&mut self) -> Parsed<()> {
-        if self.cursor.word().is_some() { Ok(()) } else { self.expected("a word") }
     }
 
     /// Everything up to the brace that closes the next one.

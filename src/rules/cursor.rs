@@ -5,11 +5,16 @@ use nom::character::complete::{digit0, digit1, one_of, satisfy};
 use nom::combinator::{opt, recognize};
 use nom::{IResult, Parser};
 
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+
 use super::amount::{Amount, Kind, SUFFIXES};
 use super::ast::Spanned;
 use crate::lang::{Diagnostic, Span, nearest};
 use crate::promql;
 use crate::series::parse_duration;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// A place in the text of a file.
 #[derive(Clone, Copy, Debug)]
@@ -82,10 +87,28 @@ impl<'t> Cursor<'t> {
         self.advance(len);
     }
 
-    /// Everything up to the next space.
-    pub(super) fn until_space(&mut self) {
+    /// `2026-03-04..2026-03-05T02:10Z`: the first instant and the one after the last, ms.
+    pub(super) fn time_span(&mut self) -> Result<(i64, i64), Diagnostic> {
         let rest = self.rest();
-        self.advance(rest.find(char::is_whitespace).unwrap_or(rest.len()));
+        let ends = |c: char| c.is_whitespace() || matches!(c, '}' | '"' | '\'' | '`' | '#');
+        let text = &rest[..rest.find(ends).unwrap_or(rest.len())];
+        let here = self.here();
+        let wrong = |message: String| {
+            Diagnostic::error("R026", here, message)
+                .with_help("write two times in UTC, such as 2026-03-04..2026-03-05T02:10Z")
+        };
+        self.advance(text.len());
+        let Some((start, end)) = text.split_once("..") else {
+            return Err(wrong("expected a span of time".to_owned()));
+        };
+        let time = |text: &str, is_end: bool| {
+            time(text, is_end).ok_or_else(|| wrong(format!("{text:?} is no time")))
+        };
+        let (start_ms, end_ms) = (time(start, false)?, time(end, true)?);
+        if start_ms >= end_ms {
+            return Err(wrong("the span ends before it begins".to_owned()));
+        }
+        Ok((start_ms, end_ms))
     }
 
     /// Takes the word if it is this one.
@@ -222,6 +245,20 @@ impl<'t> Cursor<'t> {
     }
 }
 
+/// A date, or a date and a time of day in UTC, as ms; a date alone as an end includes that day.
+fn time(text: &str, is_end: bool) -> Option<i64> {
+    let (day, length) = match text.strip_suffix('Z').and_then(|text| text.split_once('T')) {
+        Some(_) => (text.strip_suffix('Z')?.parse::<DateTime>().ok()?, 0),
+        // A date alone; what else begins with one is not meant.
+        None if text.len() == 10 => {
+            (text.parse::<Date>().ok()?.to_datetime(Time::midnight()), DAY_MS)
+        }
+        None => return None,
+    };
+    let at_ms = day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    Some(if is_end { at_ms + length } else { at_ms })
+}
+
 fn word(input: &str) -> IResult<&str, &str> {
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     recognize((satisfy(|c| c.is_ascii_alphabetic() || c == '_'), take_while(part))).parse(input)
@@ -297,6 +334,26 @@ mod tests {
         amount("5Gb", None);
         amount("1m1h", None);
         amount("x", None);
+    }
+
+    #[test]
+    fn spans_of_time() {
+        let day = 86_400_000;
+        for (text, expected) in [
+            ("1970-01-02..1970-01-03 x", Some((day, 3 * day))),
+            ("1970-01-02T00:01Z..1970-01-02T02:10:05Z}", Some((day + 60_000, day + 7_805_000))),
+            ("1970-01-02T00:00Z..1970-01-02\"because\"", Some((day, 2 * day))),
+            ("1970-01-02", None),
+            ("1970-01-03..1970-01-01", None),
+            ("1970-01-02T00:00Z..1970-01-02T00:00Z", None),
+            ("1970-13-02..1970-01-03", None),
+            ("1970-01-02T00:00..1970-01-03", None),
+            ("..", None),
+            ("é..ü", None),
+            ("-009999-01-01..9999-12-31", None),
+        ] {
+            assert_eq!(Cursor::new(text).time_span().ok(), expected, "{text}");
+        }
     }
 
     #[test]

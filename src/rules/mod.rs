@@ -54,7 +54,7 @@ pub use finding::{Finding, Numbers, RuleFindings, Truth};
 pub use group::{Group, GroupOptions, GroupReport, Judge, RuleReport};
 pub use load::{FileDiagnostic, LoadOptions, RuleSource, TemplatePlace, load};
 pub use memory::Memory;
-pub use spec::{AlertSpec, GroupSpec, RecordRule, RuleSpec};
+pub use spec::{AlertSpec, Expectation, GroupSpec, RecordRule, RuleSpec};
 pub use unit::Unit;
 
 #[cfg(test)]

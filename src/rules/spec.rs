@@ -37,7 +37,37 @@ pub struct AlertSpec {
     pub rule: Arc<AlertRule>,
     /// Its own evaluation interval, a multiple of the group's, ms.
     pub every_ms: Option<i64>,
+    /// What replays of stored history have to show.
+    pub expectations: Vec<Expectation>,
     pub(super) task: Task,
+}
+
+/// `expect fires|quiet`: some alert of the rule is firing in a span of time, or none is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expectation {
+    /// Whether one fires.
+    pub fires: bool,
+    /// First instant of the span, ms.
+    pub start_ms: i64,
+    /// The instant after its last, ms.
+    pub end_ms: i64,
+    /// As written, without the reason.
+    pub text: String,
+    /// The reason.
+    pub why: Option<String>,
+}
+
+impl AlertSpec {
+    /// Returns how many pages its budget allows, and per which time, ms.
+    pub fn budget(&self) -> Option<(u64, i64)> {
+        let Task::Forewarn(program) = &self.task else { return None };
+        program.budget.map(|plan| (plan.pages, plan.per_ms))
+    }
+
+    /// Returns what it watches, or asks.
+    pub fn signal(&self) -> &Expr {
+        self.task.expr()
+    }
 }
 
 /// A checked recording rule.

@@ -164,7 +164,6 @@ test "later" {
 
 rule Later {
   signal   up
-  expect   fires 2026-03-04..2026-03-05T02:10Z "because"
   during   x y z
   page     when value > 5
 }
@@ -180,14 +179,9 @@ rule Good { signal up page when value < 1 }
     9 | test "later" {
       | ^^^^ known, but this version cannot do it
       help: leave it out for now
-    error[R014]: `expect` is not there yet
-       --> a.rules:15:3
-    15 |   expect   fires 2026-03-04..2026-03-05T02:10Z "because"
-       |   ^^^^^^ known, but this version cannot do it
-       help: leave it out for now
     error[R014]: `during` is not there yet
-       --> a.rules:16:3
-    16 |   during   x y z
+       --> a.rules:15:3
+    15 |   during   x y z
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     "#);
@@ -241,6 +235,19 @@ fn peers_and_habits_are_understood() {
       Some(PeersPlan { within: ["job"], at_least: 3, normal: NormalPlan { season: HourOfWeek, calendar: CalendarPlan { zone: None, holidays: [] }, from_ms: 2419200000, share: Without(["pod", "instance", "container_id", "uid", "endpoint"]) } })
       HabitPlan { samples: false, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     "#);
+}
+
+#[test]
+fn expectations_have_spans_and_reasons() {
+    let expect = "expect fires 2026-03-04..2026-03-05T02:10Z \"the outage\"  expect quiet 2026-03-04..2026-03-04";
+    let group = accepts(&format!("rule A {{ signal up  page when value < 1  {expect} }}"));
+    let super::RuleSpec::Alert(alert) = &group.rules[0] else { panic!("not an alert") };
+    let day = 20_516 * 86_400_000;
+    let found = alert.expectations.iter();
+    let found: Vec<_> =
+        found.map(|e| (e.fires, e.start_ms - day, e.end_ms - day, e.why.as_deref())).collect();
+    assert_eq!(found, [(true, 0, 94_200_000, Some("the outage")), (false, 0, 86_400_000, None)]);
+    assert_eq!(alert.expectations[1].text, "expect quiet 2026-03-04..2026-03-04");
 }
 
 #[test]

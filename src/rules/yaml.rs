@@ -244,7 +244,9 @@ impl Loader<'_> {
             clauses: vec![clause],
             limit: group.limit,
         };
-        AlertSpec { rule: Arc::new(rule), every_ms: None, task: Task::Prometheus(expr) }
+        let rule = Arc::new(rule);
+        let task = Task::Prometheus(expr);
+        AlertSpec { rule, every_ms: None, expectations: Vec::new(), task }
     }
 
     fn expr(&mut self, text: &str, what: &str) -> Option<Expr> {

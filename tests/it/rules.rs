@@ -1,5 +1,6 @@
 //! Rules against stored samples, and `forewarn check`.
 
+mod backtests;
 mod bands;
 mod cohorts;
 mod families;

@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Outcome {
 
 /// Which data directory.
 #[derive(Debug, clap::Args)]
-struct Directory {
+pub(super) struct Directory {
     /// The data directory, or a snapshot below its snapshots/.
     #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
     path: PathBuf,
@@ -52,7 +52,7 @@ struct Directory {
 
 impl Directory {
     /// Returns the directory, or an error where there is none: looking must not create it.
-    fn existing(&self) -> Result<&std::path::Path, String> {
+    pub(super) fn existing(&self) -> Result<&std::path::Path, String> {
         if self.path.join("wal").is_dir() || self.path.join("blocks").is_dir() {
             return Ok(&self.path);
         }
