@@ -35,6 +35,9 @@ pub struct ManagerOptions {
     pub default_interval_ms: i64,
     /// How far in the past groups look that do not say it, ms.
     pub query_offset_ms: i64,
+    /// Whether groups are evaluated at whole multiples of their interval, as tests have it, instead
+    /// of spread out.
+    pub is_aligned: bool,
 }
 
 impl Default for ManagerOptions {
@@ -46,6 +49,7 @@ impl Default for ManagerOptions {
             outage_tolerance_ms: 3_600_000,
             default_interval_ms: 60_000,
             query_offset_ms: 0,
+            is_aligned: false,
         }
     }
 }
@@ -175,6 +179,7 @@ impl Manager {
         let options = GroupOptions {
             default_interval_ms: self.options.default_interval_ms,
             query_offset_ms: self.options.query_offset_ms,
+            is_aligned: self.options.is_aligned,
             clock: Arc::clone(&self.clock),
         };
         let evaluator = Arc::clone(&self.evaluator);

@@ -48,7 +48,7 @@ enum Command {
     Check(check::Args),
     /// Replay rules over stored history.
     Backtest(backtest::Args),
-    /// Run PromQL test scripts.
+    /// Run PromQL test scripts, and the tests of rule files.
     Test(test::Args),
     /// Run the learners over files of series.
     Learn(learn::Args),

@@ -325,6 +325,7 @@ fn manager_options(config: &Config) -> ManagerOptions {
         outage_tolerance_ms: config.alerts.outage_tolerance_ms,
         default_interval_ms: config.evaluation_interval_ms,
         query_offset_ms: config.rule_query_offset_ms,
+        is_aligned: false,
     }
 }
 

@@ -1,16 +1,23 @@
-//! `forewarn test`: runs test scripts and says what differs.
+//! `forewarn test`: runs test scripts and the tests of rule files, and says what differs.
+
+mod blocks;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Outcome;
-use crate::promql::testing::{CaseReport, run_script};
+use super::check::load_options;
+use crate::promql::testing::{CaseReport, ScriptReport, run_script};
+use crate::rules::{self, RuleSource};
+
+/// How often rules are evaluated whose file does not say.
+const INTERVAL_MS: i64 = 60_000;
 
 /// Which scripts to run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// PromQL test scripts (`load` and `eval`).
+    /// PromQL test scripts (`load` and `eval`), and rule files (`*.rules`) with `test` blocks.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// A table of the cases (file, line, kind, tier, …) for counts per tier.
@@ -43,7 +50,8 @@ pub fn run(args: &Args) -> Outcome {
     for path in &args.files {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
-        let report = run_script(&text);
+        let is_rules = path.extension().is_some_and(|ending| ending == "rules");
+        let report = if is_rules { of_rules(path, &text)? } else { run_script(&text) };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for (line, error) in &report.errors {
             println!("{}:{line}: {error}", path.display());
@@ -70,6 +78,26 @@ pub fn run(args: &Args) -> Outcome {
     let failed = all.failed + broken;
     println!("{} passed, {failed} failed", all.passed);
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the tests of a rule file.
+fn of_rules(path: &Path, text: &str) -> Result<ScriptReport, String> {
+    let sources = [RuleSource { name: path.display().to_string(), text: text.to_owned() }];
+    let (groups, diagnostics) = rules::load(&sources, &load_options(INTERVAL_MS));
+    let errors = diagnostics.iter().filter(|found| found.is_error());
+    let errors: Vec<String> = errors.map(|error| error.render(&sources)).collect();
+    if !errors.is_empty() {
+        return Err(errors.join("\n"));
+    }
+    let mut report = ScriptReport::default();
+    for group in &groups {
+        for test in &group.tests {
+            let mut found = blocks::run(group, test);
+            report.cases.append(&mut found.cases);
+            report.errors.append(&mut found.errors);
+        }
+    }
+    Ok(report)
 }
 
 /// Reads the tier of each case, by file name and line.

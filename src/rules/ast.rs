@@ -23,10 +23,26 @@ pub(super) struct File {
 
 #[derive(Debug)]
 pub(super) enum Item {
-    Defaults { word: Span, clauses: Vec<Clause> },
-    Let { name: Spanned<String>, query: Query },
-    Record { name: Spanned<String>, query: Query, labels: Option<Pairs>, span: Span },
+    Defaults {
+        word: Span,
+        clauses: Vec<Clause>,
+    },
+    Let {
+        name: Spanned<String>,
+        query: Query,
+    },
+    Record {
+        name: Spanned<String>,
+        query: Query,
+        labels: Option<Pairs>,
+        span: Span,
+    },
     Rule(Rule),
+    /// A test's lines, each without the spaces around it.
+    Test {
+        name: Spanned<String>,
+        lines: Vec<Spanned<String>>,
+    },
 }
 
 #[derive(Debug)]

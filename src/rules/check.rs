@@ -17,7 +17,7 @@ use super::program::{BudgetPlan, CalendarPlan, Limit, NormalPlan};
 use super::spec::Task;
 use super::{
     AlertClause, AlertRule, AlertSpec, Dialect, Ending, Expectation, GroupSpec, LoadOptions,
-    RecordRule, RuleSource, RuleSpec, TemplatePlace,
+    RecordRule, RuleSource, RuleSpec, TemplatePlace, TestSpec, test_block,
 };
 use crate::lang::{Diagnostic, Severity, Span};
 use crate::learn::Calendar;
@@ -54,7 +54,7 @@ pub(super) fn check(source: &RuleSource, file: &File, options: &LoadOptions) -> 
         defaults: Defaults::default(),
         diagnostics: Vec::new(),
     };
-    let (mut rules, mut names) = (Vec::new(), Vec::new());
+    let (mut rules, mut names, mut tests) = (Vec::new(), Vec::new(), Vec::new());
     let mut recorded: BTreeSet<(String, Vec<(String, String)>)> = BTreeSet::new();
     for (index, item) in file.items.iter().enumerate() {
         match item {
@@ -87,9 +87,18 @@ pub(super) fn check(source: &RuleSource, file: &File, options: &LoadOptions) -> 
                 names.push(rule.name.clone());
                 rules.extend(checker.rule(rule).map(RuleSpec::Alert));
             }
+            Item::Test { name, lines } => tests.push((name, lines)),
         }
     }
+    let known: Vec<&str> = names.iter().map(|name: &Spanned<String>| name.node.as_str()).collect();
+    let test = |(name, lines): (&Spanned<String>, &Vec<Spanned<String>>)| {
+        let (test, diagnostics) = test_block::check(&source.text, &name.node, lines, &known);
+        checker.diagnostics.extend(diagnostics);
+        test
+    };
+    let tests: Vec<TestSpec> = tests.into_iter().map(test).collect();
     let group = GroupSpec {
+        tests,
         name: checker.group,
         file: source.name.clone(),
         interval_ms: checker.defaults.every_ms,

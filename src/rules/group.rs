@@ -21,6 +21,8 @@ pub struct GroupOptions {
     pub default_interval_ms: i64,
     /// How far back groups that do not say are evaluated, ms.
     pub query_offset_ms: i64,
+    /// Whether groups are evaluated at whole multiples of their interval, instead of spread out.
+    pub is_aligned: bool,
     /// Measures how long evaluations take.
     pub clock: Arc<dyn Clock>,
 }
@@ -90,7 +92,11 @@ impl Group {
         options: &GroupOptions,
     ) -> Group {
         let interval_ms = spec.interval_ms.unwrap_or(options.default_interval_ms).max(1);
-        let schedule = Schedule::new(&spec.file, &spec.name, interval_ms);
+        let schedule = if options.is_aligned {
+            Schedule::aligned(interval_ms)
+        } else {
+            Schedule::new(&spec.file, &spec.name, interval_ms)
+        };
         let rules = spec.rules.iter().map(|rule| Running::new(rule, schedule)).collect();
         Group {
             schedule,

@@ -39,6 +39,7 @@ mod program;
 mod schedule;
 mod spec;
 mod succession;
+mod test_block;
 mod unit;
 mod watch;
 mod watched;
@@ -54,7 +55,7 @@ pub use finding::{Finding, Numbers, RuleFindings, Truth};
 pub use group::{Group, GroupOptions, GroupReport, Judge, RuleReport};
 pub use load::{FileDiagnostic, LoadOptions, RuleSource, TemplatePlace, load};
 pub use memory::Memory;
-pub use spec::{AlertSpec, Expectation, GroupSpec, RecordRule, RuleSpec};
+pub use spec::{AlertSpec, Expectation, GroupSpec, RecordRule, RuleSpec, TestSpec, TestStep};
 pub use unit::Unit;
 
 #[cfg(test)]

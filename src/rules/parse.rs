@@ -22,8 +22,7 @@ pub(super) fn parse(text: &str) -> (File, Vec<Diagnostic>) {
     let mut file = File::default();
     while !parser.cursor.is_end() {
         match parser.item() {
-            Ok(Some(item)) => file.items.push(item),
-            Ok(None) => {}
+            Ok(item) => file.items.push(item),
             Err(Failed) => parser.skip_to_item(),
         }
     }
@@ -36,8 +35,7 @@ pub(super) struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    /// One item; none where it was reported as not there yet and skipped.
-    fn item(&mut self) -> Parsed<Option<Item>> {
+    fn item(&mut self) -> Parsed<Item> {
         let Some(word) = self.cursor.word() else {
             let here = self.cursor.here();
             return self.fail(
@@ -45,7 +43,7 @@ impl<'t> Parser<'t> {
                     .with_help("a file holds `defaults`, `let`, `record`, `rule` and `test`"),
             );
         };
-        Ok(Some(match word.node {
+        Ok(match word.node {
             "defaults" => {
                 self.expect("{")?;
                 let (clauses, _, _) = self.clauses(Place::Defaults);
@@ -64,9 +62,9 @@ impl<'t> Parser<'t> {
                 Item::Rule(Rule { name, clauses, span: word.span.to(end), broken })
             }
             "test" => {
-                self.not_yet(word.span, "test");
-                self.skip_test();
-                return Ok(None);
+                let name = self.string()?;
+                self.expect("{")?;
+                Item::Test { name, lines: self.test_lines()? }
             }
             unknown => {
                 let help = match nearest(unknown, ITEMS) {
@@ -81,7 +79,37 @@ impl<'t> Parser<'t> {
                         .with_help(help),
                 );
             }
-        }))
+        })
+    }
+
+    /// The lines up to one that is `}` and nothing else.
+    fn test_lines(&mut self) -> Parsed<Vec<Spanned<String>>> {
+        let text = self.cursor.text;
+        let first = text[self.cursor.at..].lines().next().unwrap_or("");
+        if !first.trim().is_empty() && !first.trim_start().starts_with('#') {
+            return self.expected("the end of the line");
+        }
+        let mut lines = Vec::new();
+        let mut at = self.cursor.at + first.len();
+        while let Some(end) = text[at..].find('\n') {
+            let start = at + end + 1;
+            let line = text[start..].lines().next().unwrap_or("");
+            let node = line.trim().to_owned();
+            let indent = line.len() - line.trim_start().len();
+            let span = Span::new(start + indent, start + indent + node.len());
+            if node == "}" {
+                self.cursor.at = start + indent + 1;
+                return Ok(lines);
+            }
+            lines.push(Spanned { node, span });
+            at = start + line.len();
+        }
+        self.cursor.at = text.len();
+        let end = Span::new(text.len(), text.len());
+        self.fail(
+            Diagnostic::error("R003", end, "`}` is missing before this")
+                .with_help("a test ends with a line that is `}`"),
+        )
     }
 
     fn record(&mut self, word: Span) -> Parsed<Item> {
@@ -153,15 +181,6 @@ impl<'t> Parser<'t> {
     fn skip_to_item(&mut self) {
         while let Some(first) = self.next_line() {
             if ITEMS.contains(&first_word(first)) {
-                return;
-            }
-        }
-    }
-
-    fn skip_test(&mut self) {
-        while let Some(first) = self.next_line() {
-            if first.trim_end() == "}" {
-                self.cursor.at += 1;
                 return;
             }
         }

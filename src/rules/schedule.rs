@@ -16,6 +16,11 @@ impl Schedule {
         Schedule { interval_ms, offset_ms }
     }
 
+    /// Returns the schedule of whole multiples of an interval.
+    pub(super) fn aligned(interval_ms: i64) -> Schedule {
+        Schedule { interval_ms: interval_ms.max(1), offset_ms: 0 }
+    }
+
     /// Returns the first instant later than `after_ms`.
     pub(super) fn next(&self, after_ms: i64) -> i64 {
         let since = after_ms.saturating_sub(self.offset_ms).rem_euclid(self.interval_ms);

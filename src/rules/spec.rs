@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use super::AlertRule;
 use super::program::Program;
+use super::{AlertRule, AlertState};
 use crate::promql::Expr;
+use crate::series::Matcher;
 
 /// A checked group of rules, ready to be evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,49 @@ pub struct GroupSpec {
     pub limit: usize,
     /// Its rules in their order.
     pub rules: Vec<RuleSpec>,
+    /// What is to be tried on them, apart from any stored history.
+    pub tests: Vec<TestSpec>,
+}
+
+/// A `test` block: steps in their order.
+#[derive(Clone, Debug)]
+pub struct TestSpec {
+    /// What it is called.
+    pub name: String,
+    /// What is done.
+    pub steps: Vec<TestStep>,
+}
+
+/// A test changes nothing of what its group does.
+impl PartialEq for TestSpec {
+    fn eq(&self, _: &TestSpec) -> bool {
+        true
+    }
+}
+
+/// One step of a test.
+#[derive(Clone, Debug)]
+pub enum TestStep {
+    /// Lines of a PromQL test script.
+    Script {
+        /// In which line of the file it begins, from 1.
+        line: usize,
+        /// The lines.
+        text: String,
+    },
+    /// `at D expect NAME{labels} firing|pending|quiet`
+    At {
+        /// In which line of the file it stands, from 1.
+        line: usize,
+        /// After how long, ms.
+        time_ms: i64,
+        /// As written.
+        text: String,
+        /// Which alerts: by their names and labels.
+        matchers: Vec<Matcher>,
+        /// How some of them has to be; none: all of them inactive.
+        state: Option<AlertState>,
+    },
 }
 
 /// A checked rule.

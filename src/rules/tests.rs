@@ -148,6 +148,44 @@ fn show(rule: &super::RuleSpec) -> String {
     text
 }
 
+/// What the other examples have not.
+const TUNED: &str = r#"
+defaults { budget 2 pages per month  normal by hour of day tz "Europe/Berlin" holidays "days.ics" }
+rule Unusual {
+  signal   requests
+  page     when above normal by 10% for 5m
+  budget   1 page per week
+  share    by (app, zone)
+  identity without (pod,)
+  expect   fires 2026-03-04..2026-03-05T02:10Z "the outage"
+}
+rule Low { signal requests  ticket when below normal  sensitivity low  identity by (app) }
+test "a day" {
+  load 5m
+    requests{app="shop"} 10x100 90x20
+
+  eval instant at 1h requests
+    requests{app="shop"} 10
+  at 10h expect Unusual{app="shop"} quiet
+}
+"#;
+
+#[test]
+fn what_tunes_a_rule_is_understood() {
+    let group = accepts(TUNED);
+    assert_eq!(group.tests.len(), 1);
+    let budget = |rule: usize| match &group.rules[rule] {
+        super::RuleSpec::Alert(alert) => alert.budget(),
+        super::RuleSpec::Record(_) => None,
+    };
+    // The one in `defaults` is for rules that can use it.
+    let (week, month) = (7 * 86_400_000, 30 * 86_400_000);
+    assert_eq!((budget(0), budget(1)), (Some((1, week)), None));
+    let without = TUNED.replace("budget   1 page per week", "");
+    let super::RuleSpec::Alert(alert) = &accepts(&without).rules[0] else { panic!("no alert") };
+    assert_eq!(alert.budget(), Some((2, month)));
+}
+
 #[test]
 fn what_comes_later_says_so_and_hides_nothing() {
     insta::assert_snapshot!(diagnostics(r#"
@@ -156,10 +194,6 @@ rule DiskFills {
   page     when reaches 0 within 12h
   override mountpoint="/var/lib/db" { limit 20GiB  page when reaches limit from above within 1d }
   say      "full"
-}
-
-test "later" {
-  rule X { ]]
 }
 
 rule Later {
@@ -174,14 +208,9 @@ rule Good { signal up page when value < 1 }
     5 |   override mountpoint="/var/lib/db" { limit 20GiB  page when reaches limit from above within 1d }
       |   ^^^^^^^^ known, but this version cannot do it
       help: leave it out for now
-    error[R014]: `test` is not there yet
-      --> a.rules:9:1
-    9 | test "later" {
-      | ^^^^ known, but this version cannot do it
-      help: leave it out for now
     error[R014]: `during` is not there yet
-       --> a.rules:15:3
-    15 |   during   x y z
+       --> a.rules:11:3
+    11 |   during   x y z
        |   ^^^^^^ known, but this version cannot do it
        help: leave it out for now
     "#);
@@ -235,6 +264,41 @@ fn peers_and_habits_are_understood() {
       Some(PeersPlan { within: ["job"], at_least: 3, normal: NormalPlan { season: HourOfWeek, calendar: CalendarPlan { zone: None, holidays: [] }, from_ms: 2419200000, share: Without(["pod", "instance", "container_id", "uid", "endpoint"]) } })
       HabitPlan { samples: false, events: false, calendar: CalendarPlan { zone: None, holidays: [] } }
     "#);
+}
+
+#[test]
+fn mistakes_in_tests_are_explained() {
+    let found = diagnostics(
+        "rule Down { signal up page when value < 1 }
+test \"a\" {
+  load 1m
+    up 1x
+
+  at 5m expect Dow firing
+  at soon expect Down firing
+  at 5m expect Down{ firing
+  at 5m expect Down dead
+  at 5m Down firing
+  at 9y expect Down quiet
+  eval instant at 1m
+  nonsense
+}
+test \"b\" { load 1m
+",
+    );
+    let lines: Vec<&str> = found.lines().filter(|line| line.contains("[R0")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    error[R027]: expected a repetition at "x"
+    error[R027]: no rule `Dow` stands in this file
+    error[R027]: not a duration: "soon"; write one like 30s, 5m or 1h30m (units y w d h m s ms, largest first)
+    error[R027]: unexpected end of input in label matching, expected identifier or "}"
+    error[R027]: an alert is never "dead"
+    error[R027]: expected `expect` after the time
+    error[R027]: no test goes on for more than a year
+    error[R027]: expected one value in "nonsense"
+    error[R001]: expected the end of the line here
+    "#);
+    assert_eq!(found.matches("did you mean `Down`?").count(), 1);
 }
 
 #[test]
@@ -506,6 +570,10 @@ fn no_text_breaks_the_parser() {
         "rule ü { ü }",
         "rule A { override x=\"}\" {",
         "test \"a\" {",
+        "test \"a\" {\n",
+        "test \"a\" {\n}",
+        "test \"a\" {\nat 5m expect",
+        "rule A { signal up page when value > 1 }\ntest \"ü\" {\n  at \n at é\n at 5m expect A \n ü\n }",
         "rule A { limit -",
         deep.as_str(),
     ] {
@@ -513,6 +581,9 @@ fn no_text_breaks_the_parser() {
     }
     for end in 0..HOST.len() {
         load_text("a.rules", &HOST[..end]);
+    }
+    for end in 0..TUNED.len() {
+        load_text("a.rules", &TUNED[..end]);
     }
 }
 

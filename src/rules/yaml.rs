@@ -130,6 +130,7 @@ impl Loader<'_> {
             self.error("R030", format!("group `{name}`: `limit` cannot be negative"));
         }
         let mut group = GroupSpec {
+            tests: Vec::new(),
             name,
             file: self.source.name.clone(),
             interval_ms: interval_ms.filter(|interval| *interval > 0),

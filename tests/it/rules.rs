@@ -2,6 +2,7 @@
 
 mod backtests;
 mod bands;
+mod blocks;
 mod cohorts;
 mod families;
 mod habits;

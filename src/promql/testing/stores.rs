@@ -44,9 +44,15 @@ impl Stores {
         Ok(self.in_block.insert(store))
     }
 
-    fn cut(&self) -> Result<Store, String> {
+    /// Returns another store with all that was loaded.
+    pub(super) fn copy(&self) -> Result<Store, String> {
         let store = empty(&self.clock);
         self.loads.iter().try_for_each(|load| load.store(&store))?;
+        Ok(store)
+    }
+
+    fn cut(&self) -> Result<Store, String> {
+        let store = self.copy()?;
         // One more sample, late enough that all others are cut.
         let name = "the_last_sample";
         let mut appender = store.appender();
