@@ -50,6 +50,8 @@ impl Watch {
             Some(next_ms) => next_ms.max(self.schedule.first_on_grid(oldest_ms, step_ms)),
             None => self.schedule.first_on_grid(oldest_ms, step_ms),
         };
+        // Those that a failure left over.
+        self.take_over(ask, &stretches)?;
         while start_ms < at_ms {
             let last_ms = start_ms + (at_ms - 1 - start_ms) / step_ms * step_ms;
             let end_ms = last_ms.min(start_ms + (CHUNK_INSTANTS - 1) * step_ms);
@@ -58,13 +60,22 @@ impl Watch {
             let there: Vec<(Labels, Vec<i64>)> =
                 tracks.iter().map(|track| (track.labels.clone(), times(track))).collect();
             let there = there.iter().map(|(labels, times_ms)| (labels, times_ms.as_slice()));
-            for handover in self.succession.follow(there, (start_ms, end_ms)) {
-                self.feed_until(ask, &stretches, handover.at_ms)?;
-                self.hand_over(handover);
-            }
+            self.upcoming.extend(self.succession.follow(there, (start_ms, end_ms)));
+            self.take_over(ask, &stretches)?;
             start_ms = end_ms + step_ms;
         }
         self.feed_until(ask, &stretches, at_ms)
+    }
+
+    /// Lets series take the place of others, in order, each once all that lies before is fed.
+    fn take_over(&mut self, ask: Ask<'_>, stretches: &[Stretch]) -> Result<(), EvalError> {
+        while let Some(at_ms) = self.upcoming.front().map(|handover| handover.at_ms) {
+            self.feed_until(ask, stretches, at_ms)?;
+            if let Some(handover) = self.upcoming.pop_front() {
+                self.hand_over(handover);
+            }
+        }
+        Ok(())
     }
 
     /// What each learning step has to be fed until `at_ms`.
@@ -85,9 +96,9 @@ impl Watch {
                 far_ms: step_ms * far_strides,
                 near_from_ms: match fed_ms {
                     Some(_) => start_ms,
-                    None => at_ms - NEAR_INSTANTS * step_ms,
+                    None => at_ms.saturating_sub(NEAR_INSTANTS.saturating_mul(step_ms)),
                 },
-                remember_from_ms: at_ms - REMEMBERED_INSTANTS * step_ms,
+                remember_from_ms: at_ms.saturating_sub(REMEMBERED_INSTANTS.saturating_mul(step_ms)),
             }
         };
         self.feeds.steps().into_iter().map(stretch).collect()

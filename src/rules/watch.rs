@@ -1,6 +1,6 @@
 //! One rule of our language while it runs: what it watches and what it has learned.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ask::Ask;
 use super::budget::{Budget, Outside, above_default};
@@ -36,6 +36,8 @@ pub(super) struct Watch {
     /// Counts pages, for a rule that has a budget.
     pub(super) budget: Budget,
     pub(super) succession: Succession,
+    /// Who is to take the place of whom, once all that lies before is fed.
+    pub(super) upcoming: VecDeque<Handover>,
     /// What alerts have not been told of yet.
     handovers: Vec<(Labels, Labels)>,
 }
@@ -83,6 +85,7 @@ impl Watch {
             knows_history: false,
             budget: Budget::default(),
             succession: Succession::new(program.identity.clone(), normal_step_ms(every_ms)),
+            upcoming: VecDeque::new(),
             handovers: Vec::new(),
             program,
         }
@@ -101,7 +104,8 @@ impl Watch {
         self.budget = old.budget;
         self.budget.reconsider();
         self.series = old.series;
-        (self.succession, self.handovers) = (old.succession, old.handovers);
+        (self.succession, self.upcoming) = (old.succession, old.upcoming);
+        self.handovers = old.handovers;
         self.fed = old.fed;
         self.knows_history = old.knows_history && old.program.until == self.program.until;
         if old.program.clauses != self.program.clauses {
