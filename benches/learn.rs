@@ -42,6 +42,9 @@ fn learn(criterion: &mut Criterion) {
     group.bench_function("baseline judge", |bench| {
         bench.iter(|| baseline.judge(next_ms, std::hint::black_box(61.0), threshold));
     });
+    group.bench_function("baseline read", |bench| {
+        bench.iter(|| baseline.read(next_ms, std::hint::black_box(61.0)));
+    });
     group.bench_function("crossing outlook", |bench| {
         bench.iter(|| crossing.outlook(next_ms, std::hint::black_box(61.0), 200.0));
     });
