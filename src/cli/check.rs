@@ -1,9 +1,18 @@
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use super::Outcome;
+use super::tsdb::Directory;
+use super::{Outcome, backtest};
 use crate::alerts::template::{self, Vocabulary};
-use crate::rules::{self, FileDiagnostic, LoadOptions, RuleSource, TemplatePlace};
+use crate::lang::{Diagnostic, Span};
+use crate::rules::{
+    self, AlertRule, FileDiagnostic, GroupSpec, LoadOptions, RuleSource, RuleSpec, TemplatePlace,
+};
+
+/// How much of history is replayed for a budget, ms.
+const SINCE_MS: i64 = 28 * 86_400_000;
 
 /// Parse and check rule files without loading them.
 ///
@@ -16,6 +25,10 @@ pub struct Args {
     /// The evaluation interval of files that set none.
     #[arg(long, default_value = "1m", value_parser = crate::series::parse_duration)]
     interval: i64,
+    /// A data directory, of a server that is stopped or a snapshot: rules with a `budget` are
+    /// replayed over its last 28 days, and those that exceed it are named in a warning.
+    #[arg(long = "storage.tsdb.path", value_name = "DIR")]
+    directory: Option<PathBuf>,
 }
 
 /// Checks the files, prints what is wrong with them, and sums up.
@@ -35,7 +48,12 @@ pub fn run(args: &Args) -> Outcome {
     if unreadable {
         return Ok(ExitCode::from(2));
     }
-    let (groups, diagnostics) = rules::load(&sources, &load_options(args.interval));
+    let (groups, mut diagnostics) = rules::load(&sources, &load_options(args.interval));
+    if let Some(path) = &args.directory
+        && !diagnostics.iter().any(FileDiagnostic::is_error)
+    {
+        diagnostics.extend(over_budget(path, &groups, &sources, args.interval)?);
+    }
     for diagnostic in &diagnostics {
         println!("{}", diagnostic.render(&sources));
     }
@@ -48,6 +66,47 @@ pub fn run(args: &Args) -> Outcome {
     }
     println!("{summary}");
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Replays the rules that have a budget, and warns of those that exceed it.
+fn over_budget(
+    path: &Path,
+    groups: &[GroupSpec],
+    sources: &[RuleSource],
+    interval_ms: i64,
+) -> Result<Vec<FileDiagnostic>, Box<dyn Error + Send + Sync>> {
+    let mut groups = groups.to_vec();
+    for group in &mut groups {
+        group.rules.retain(|rule| match rule {
+            RuleSpec::Alert(alert) => alert.budget().is_some(),
+            RuleSpec::Record(_) => false,
+        });
+    }
+    let rules = groups.iter().flat_map(|group| &group.rules).filter_map(RuleSpec::alert);
+    let rules: Vec<Arc<AlertRule>> = rules.cloned().collect();
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let directory = Directory { path: path.to_owned() };
+    let replayed = backtest::replay(directory.existing()?, groups, SINCE_MS, interval_ms)?;
+    let mut found = Vec::new();
+    for replayed in replayed.rules.iter().filter(|replayed| replayed.exceeds_budget()) {
+        let Some(rule) = rules.iter().find(|rule| rule.name == replayed.name) else { continue };
+        let source = sources.iter().find(|source| source.name == rule.file);
+        let start = source.and_then(|source| source.text.find(&rule.source_text)).unwrap_or(0);
+        let span = Span::new(start, start + rule.source_text.find('{').unwrap_or(0));
+        let (pages, days) = (replayed.pages(), 7.0 * replayed.weeks);
+        let allowed = replayed.allowed.unwrap_or(0.0);
+        let message = format!(
+            "`{}` would have paged {pages} times in {days:.0} days, of which its budget allows \
+             {allowed:.0}",
+            rule.name
+        );
+        let diagnostic = Diagnostic::warning("R042", span, message)
+            .with_help("`forewarn backtest` shows each of them with its reason");
+        found.push(FileDiagnostic { file: rule.file.clone(), diagnostic });
+    }
+    Ok(found)
 }
 
 /// Returns how rule files are loaded, wherever that is.

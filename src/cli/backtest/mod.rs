@@ -3,7 +3,8 @@
 mod replay;
 mod report;
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,8 +12,9 @@ use super::Outcome;
 use super::check::load_options;
 use super::tsdb::Directory;
 use crate::env::{Clock, RealDisk, SystemClock};
-use crate::rules::{self, FileDiagnostic, RuleSource};
+use crate::rules::{self, FileDiagnostic, GroupSpec, RuleSource};
 use crate::store::{Store, StoreOptions};
+use replay::{Replay, RuleReplay};
 
 /// Replay rules over stored history, and say what they would have raised.
 ///
@@ -53,18 +55,26 @@ pub fn run(args: &Args) -> Outcome {
     if diagnostics.iter().any(FileDiagnostic::is_error) {
         return Ok(ExitCode::from(2));
     }
-    let dir = args.directory.existing()?.to_owned();
-    // Nothing is dropped while it is looked at.
-    let options =
-        StoreOptions { dir: dir.clone(), retention_ms: i64::MAX, ..StoreOptions::default() };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let store = Store::open(options, Arc::new(RealDisk), Arc::clone(&clock))?;
-    let replayed = replay::replay(&store, &clock, groups, args.since, args.interval);
-    let Some(replayed) = replayed? else {
-        return Err(format!("{}: no samples are stored", dir.display()).into());
-    };
+    let dir = args.directory.existing()?;
+    let replayed = replay(dir, groups, args.since, args.interval)?;
     let text = if args.json { report::json(&replayed) } else { report::text(&replayed) };
     print!("{text}");
-    let fails = replayed.rules.iter().any(replay::RuleReplay::fails);
+    let fails = replayed.rules.iter().any(RuleReplay::fails);
     Ok(if fails { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Replays what a data directory holds from `since_ms` before its end on.
+pub(super) fn replay(
+    dir: &Path,
+    groups: Vec<GroupSpec>,
+    since_ms: i64,
+    interval_ms: i64,
+) -> Result<Replay, Box<dyn Error + Send + Sync>> {
+    // Nothing is dropped while it is looked at.
+    let options =
+        StoreOptions { dir: dir.to_owned(), retention_ms: i64::MAX, ..StoreOptions::default() };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = Store::open(options, Arc::new(RealDisk), Arc::clone(&clock))?;
+    let replayed = replay::replay(&store, &clock, groups, since_ms, interval_ms)?;
+    replayed.ok_or_else(|| format!("{}: no samples are stored", dir.display()).into())
 }

@@ -26,23 +26,23 @@ const SWEEP_MS: i64 = DAY_MS / 4;
 const NEVER_MS: i64 = 100 * 365 * DAY_MS;
 
 /// What rules would have said.
-pub(super) struct Replay {
+pub(in crate::cli) struct Replay {
     pub(super) start_ms: i64,
     pub(super) end_ms: i64,
-    pub(super) rules: Vec<RuleReplay>,
+    pub(in crate::cli) rules: Vec<RuleReplay>,
 }
 
 /// What one alerting rule would have said.
-pub(super) struct RuleReplay {
-    pub(super) name: String,
+pub(in crate::cli) struct RuleReplay {
+    pub(in crate::cli) name: String,
     pub(super) series: usize,
-    pub(super) weeks: f64,
+    pub(in crate::cli) weeks: f64,
     pub(super) firings: Vec<Firing>,
     /// Those of a series' first week.
     pub(super) learning: Vec<Firing>,
     pub(super) expectations: Vec<(Expectation, Outcome)>,
     /// How many pages are allowed in this time, if any number is.
-    pub(super) allowed: Option<f64>,
+    pub(in crate::cli) allowed: Option<f64>,
     /// Why it could not be evaluated at the end, if so.
     pub(super) error: Option<String>,
 }
@@ -69,11 +69,11 @@ pub(super) enum Outcome {
 }
 
 impl RuleReplay {
-    pub(super) fn pages(&self) -> usize {
+    pub(in crate::cli) fn pages(&self) -> usize {
         self.firings.iter().filter(|firing| firing.is_page).count()
     }
 
-    pub(super) fn exceeds_budget(&self) -> bool {
+    pub(in crate::cli) fn exceeds_budget(&self) -> bool {
         self.allowed.is_some_and(|allowed| self.pages() as f64 > allowed)
     }
 

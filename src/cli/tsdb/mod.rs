@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Outcome {
 pub(super) struct Directory {
     /// The data directory, or a snapshot below its snapshots/.
     #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Directory {

@@ -42,14 +42,18 @@ fn noon(days_before: i64) -> i64 {
 
 /// What a rule file gets, with the exit code.
 fn backtest(rules: &str, flags: &[&str]) -> (Option<i32>, String) {
+    run(rules, &[&["backtest", "a.rules", "--since=14d"], flags].concat())
+}
+
+/// Runs a command beside `a.rules` and the data.
+fn run(rules: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
     stored(&dir.path().join("data"));
     let path = dir.path().join("a.rules");
     #[expect(clippy::disallowed_methods, reason = "test input")]
     std::fs::write(&path, rules).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
-        .args(["backtest", "a.rules", "--since=14d"])
-        .args(flags)
+        .args(arguments)
         .current_dir(dir.path())
         .output()
         .unwrap();
@@ -121,6 +125,16 @@ fn a_budget_that_is_exceeded_decides_the_exit_code() {
         code == Some(0) && text.contains("budget: 2 pages where 2 are allowed: kept"),
         "{text}"
     );
+    let check = |budget: &str| {
+        let (code, text) = run(&learned(budget), &["check", "a.rules", "--storage.tsdb.path=data"]);
+        assert_eq!(code, Some(0), "{text}");
+        text
+    };
+    assert_eq!(check("budget 3 pages per week"), "1 rule, 0 errors\n");
+    let text = check("budget 1 page per month");
+    let told = "warning[R042]: `Long` would have paged 2 times in 21 days, of which its budget \
+                allows 1\n  --> a.rules:1:";
+    assert!(text.starts_with(told) && text.ends_with("1 rule, 0 errors, 1 warning\n"), "{text}");
     let (code, text) = backtest(&learned("budget 1 page per month"), &[]);
     assert!(code == Some(1) && text.contains("2 pages where 1 are allowed: EXCEEDED"), "{text}");
 }
