@@ -21,19 +21,19 @@ const CHUNK_INSTANTS: i64 = 2_048;
 /// most of what lies before.
 const NEAR_INSTANTS: i64 = 2_880;
 const FAR_INSTANTS_MAX: i64 = 20_160;
-/// What one learning step has to be fed: from where, in which strides at first, and from where on
-/// each instant, and conditions with it.
+/// For how many of the latest missed instants conditions are brought up to date too.
+const REMEMBERED_INSTANTS: i64 = 240;
+
+/// What one learning step has to be fed: from where on, in which strides at first, and from where
+/// on each instant, and conditions with it.
 #[expect(clippy::struct_field_names, reason = "units stand last in a name")]
 struct Stretch {
     step_ms: i64,
-    start_ms: i64,
+    next_ms: i64,
     far_ms: i64,
     near_from_ms: i64,
     remember_from_ms: i64,
 }
-
-/// For how many of the latest missed instants conditions are brought up to date too.
-const REMEMBERED_INSTANTS: i64 = 240;
 
 impl Watch {
     /// Feeds the learners every instant before `at_ms` that they have not seen, from the store: at
@@ -41,9 +41,9 @@ impl Watch {
     /// or lies between evaluations. Where one series takes the place of another, all that lies
     /// before is fed first.
     pub(super) fn catch_up(&mut self, ask: Ask<'_>, at_ms: i64) -> Result<(), EvalError> {
-        let stretches = self.stretches(at_ms);
+        let mut stretches = self.stretches(at_ms);
         let step_ms = normal_step_ms(self.every_ms);
-        let oldest_ms = stretches.iter().map(|stretch| stretch.start_ms).min().unwrap_or(at_ms);
+        let oldest_ms = stretches.iter().map(|stretch| stretch.next_ms).min().unwrap_or(at_ms);
         let next_ms = self.succession.followed_ms.map(|followed_ms| followed_ms + step_ms);
         let mut start_ms = match next_ms {
             // After a long silence only what learners see anyway.
@@ -51,7 +51,7 @@ impl Watch {
             None => self.schedule.first_on_grid(oldest_ms, step_ms),
         };
         // Those that a failure left over.
-        self.take_over(ask, &stretches)?;
+        self.take_over(ask, &mut stretches)?;
         while start_ms < at_ms {
             let last_ms = start_ms + (at_ms - 1 - start_ms) / step_ms * step_ms;
             let end_ms = last_ms.min(start_ms + (CHUNK_INSTANTS - 1) * step_ms);
@@ -61,14 +61,14 @@ impl Watch {
                 tracks.iter().map(|track| (track.labels.clone(), times(track))).collect();
             let there = there.iter().map(|(labels, times_ms)| (labels, times_ms.as_slice()));
             self.upcoming.extend(self.succession.follow(there, (start_ms, end_ms)));
-            self.take_over(ask, &stretches)?;
+            self.take_over(ask, &mut stretches)?;
             start_ms = end_ms + step_ms;
         }
-        self.feed_until(ask, &stretches, at_ms)
+        self.feed_until(ask, &mut stretches, at_ms)
     }
 
     /// Lets series take the place of others, in order, each once all that lies before is fed.
-    fn take_over(&mut self, ask: Ask<'_>, stretches: &[Stretch]) -> Result<(), EvalError> {
+    fn take_over(&mut self, ask: Ask<'_>, stretches: &mut [Stretch]) -> Result<(), EvalError> {
         while let Some(at_ms) = self.upcoming.front().map(|handover| handover.at_ms) {
             self.feed_until(ask, stretches, at_ms)?;
             if let Some(handover) = self.upcoming.pop_front() {
@@ -83,7 +83,7 @@ impl Watch {
         let stretch = |(step_ms, history_ms): (i64, i64)| {
             let oldest_ms = self.schedule.first_on_grid(at_ms - history_ms, step_ms);
             let fed_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
-            let start_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
+            let next_ms = fed_ms.map_or(oldest_ms, |next_ms| next_ms.max(oldest_ms));
             let counts = self.feeds.counting.is_some() && self.feeds.feeds_hours(step_ms);
             let far_strides = if counts || self.feeds.needs_each_instant(step_ms) {
                 1
@@ -92,10 +92,10 @@ impl Watch {
             };
             Stretch {
                 step_ms,
-                start_ms,
+                next_ms,
                 far_ms: step_ms * far_strides,
                 near_from_ms: match fed_ms {
-                    Some(_) => start_ms,
+                    Some(_) => next_ms,
                     None => at_ms.saturating_sub(NEAR_INSTANTS.saturating_mul(step_ms)),
                 },
                 remember_from_ms: at_ms.saturating_sub(REMEMBERED_INSTANTS.saturating_mul(step_ms)),
@@ -108,14 +108,13 @@ impl Watch {
     fn feed_until(
         &mut self,
         ask: Ask<'_>,
-        stretches: &[Stretch],
+        stretches: &mut [Stretch],
         before_ms: i64,
     ) -> Result<(), EvalError> {
         for stretch in stretches {
             let Stretch { step_ms, near_from_ms, .. } = *stretch;
-            let next_ms = self.fed.get(&step_ms).map(|fed_ms| fed_ms + step_ms);
-            let mut start_ms = next_ms.map_or(stretch.start_ms, |ms| ms.max(stretch.start_ms));
-            while start_ms < before_ms {
+            while stretch.next_ms < before_ms {
+                let start_ms = stretch.next_ms;
                 let (stride_ms, until_ms) = if start_ms < near_from_ms {
                     (stretch.far_ms, near_from_ms.min(before_ms))
                 } else {
@@ -127,7 +126,7 @@ impl Watch {
                 let times = (start_ms, end_ms, stride_ms);
                 self.feed(ask, step_ms, times, stretch.remember_from_ms)?;
                 self.fed.insert(step_ms, end_ms);
-                start_ms = end_ms + stride_ms;
+                stretch.next_ms = end_ms + stride_ms;
             }
         }
         Ok(())

@@ -310,11 +310,9 @@ mod tests {
     use jiff::ToSpan;
 
     fn calendar(events: &[&str]) -> String {
-        let events: String = events
-            .iter()
-            .map(|event| format!("BEGIN:VEVENT\r\n{event}\r\nEND:VEVENT\r\n"))
-            .collect();
-        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n")
+        let events = events.join("\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\n");
+        let head = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT";
+        format!("{head}\r\n{events}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n")
     }
 
     #[track_caller]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use forewarn::alerts::NotifiableAlert;
 use forewarn::env::ManualClock;
-use forewarn::series::Labels;
+use forewarn::series::{Labels, STALE_NAN};
 use forewarn::store::Store;
 
 use super::{DAY, HOUR, replay};
@@ -181,4 +181,36 @@ fn with_a_third_one_there_or_by_other_labels_nobody_takes_over() {
         let young = world.query("forewarn_rule_phase{phase=\"blended\"}");
         assert!(young.len() == 1 && young[0].contains("pod=\"new\""), "{young:?}");
     }
+}
+
+#[test]
+fn who_comes_back_waits_until_its_labels_are_free() {
+    let rule = "rule Long { signal queue_length  page when value > 100 }";
+    let mut world = World::new(&[("a.rules", rule)]);
+    let [old, new] = ["old", "new"].map(|pod| [("__name__", "queue_length"), ("pod", pod)]);
+    let mut pods_at = Vec::new();
+    for minute in 0..60 {
+        world.clock.set(START + minute * MINUTE);
+        let length = if (40..50).contains(&minute) { 50.0 } else { 150.0 };
+        match minute {
+            // Prometheus says when a target is gone.
+            10 => world.write(&old, STALE_NAN),
+            11..25 => {}
+            _ => world.write(&old, length),
+        }
+        if minute >= 10 {
+            world.write(&new, length);
+        }
+        world.evaluate();
+        let view = world.manager.view();
+        assert_eq!(view.groups[0].rules[0].last_error, None, "minute {minute}");
+        let pods = view.alerts().map(|alert| alert.labels.get("pod").unwrap_or("").to_owned());
+        pods_at.push(pods.collect::<Vec<_>>());
+    }
+    // One alert that goes on, also when the other is back, until it has ended.
+    for minute in [5, 10, 20, 30, 39] {
+        assert_eq!(pods_at[minute], ["old"], "minute {minute}");
+    }
+    assert_eq!(pods_at[45], [] as [&str; 0]);
+    assert_eq!(pods_at[58].join(" "), "new old");
 }
