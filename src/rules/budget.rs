@@ -323,8 +323,20 @@ impl Machines {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::rules::Ending;
+    use crate::env::{Clock, ManualClock};
+    use crate::promql::{Engine, EngineOptions};
+    use crate::rules::ask::Ask;
+    use crate::rules::schedule::Schedule;
+    use crate::rules::spec::Task;
+    use crate::rules::watch::Watch;
+    use crate::rules::{
+        AlertRule, AlertSpec, Ending, LoadOptions, LocalEvaluator, RuleSource, RuleSpec, load,
+    };
+    use crate::series::Labels;
+    use crate::store::Store;
 
     const HOUR_MS: i64 = 3_600_000;
 
@@ -370,5 +382,106 @@ mod tests {
         };
         assert_eq!([at(10), at(20), at(33), at(34), at(35), at(40)], [8, 8, 8, 0, 0, 0]);
         assert!(budget.counts.is_empty());
+    }
+
+    const STEP_MS: i64 = 5 * 60_000;
+    const DAYS: i64 = 16;
+
+    /// Sixteen days of a busy service, with incidents of a quarter of an hour in the second week,
+    /// from hardly one to a large one.
+    fn incidents() -> Store {
+        let clock = Arc::new(ManualClock::new(0));
+        let store = Store::in_memory(Arc::clone(&clock) as Arc<dyn Clock>);
+        let labels = Labels::from_pairs([("__name__", "requests")]);
+        let mut random = fastrand::Rng::with_seed(6);
+        for at_ms in (0..DAYS * DAY_MS).step_by(STEP_MS as usize) {
+            let (day, in_day_ms) = (at_ms / DAY_MS, at_ms % DAY_MS);
+            let begins_ms = day * 7 % 22 * HOUR_MS;
+            let is_incident = (begins_ms..begins_ms + 3 * STEP_MS).contains(&in_day_ms);
+            let size = match day {
+                8..16 if is_incident => [3.5, 60.0, 4.5, 6.0, 8.0, 5.0, 30.0, 12.0],
+                _ => [0.0; 8],
+            };
+            let more = size[(day % 8) as usize];
+            clock.set(at_ms);
+            let mut appender = store.appender();
+            let mut transaction = appender.begin();
+            let series = transaction.series(None, &labels);
+            let value = 100.0 + more + random.f64() + random.f64() + random.f64();
+            transaction.sample(series, at_ms, value, 0);
+            transaction.commit().unwrap();
+        }
+        store
+    }
+
+    /// A rule at work, with its band's edge this much above the default.
+    fn watch(rest: &str, above: f64) -> (Watch, Arc<AlertRule>) {
+        let text = format!(
+            "rule A {{ signal requests  page when above normal by 2 for 5m \
+             clear when inside normal for 10m  ignore below 50  {rest} }}"
+        );
+        let options = LoadOptions {
+            check_template: |_, _| Ok(()),
+            read_file: |path| std::fs::read_to_string(path),
+            default_interval_ms: STEP_MS,
+        };
+        let (groups, _) = load(&[RuleSource { name: "a.rules".to_owned(), text }], &options);
+        let RuleSpec::Alert(AlertSpec { rule, task: Task::Forewarn(program), .. }) =
+            &groups[0].rules[0]
+        else {
+            panic!("not a rule of ours")
+        };
+        let schedule = Schedule::aligned(STEP_MS);
+        let mut watch = Watch::new((**program).clone(), schedule, STEP_MS);
+        watch.feeds.above_default = above;
+        (watch, Arc::clone(rule))
+    }
+
+    /// Evaluates from `start_ms` on; returns when a page starts firing that counts.
+    fn run(store: &Store, (watch, rule): &mut (Watch, Arc<AlertRule>), start_ms: i64) -> Vec<i64> {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(0));
+        let engine = Engine::new(EngineOptions::default(), clock);
+        let evaluator = LocalEvaluator::new(store.clone(), engine);
+        let ask = Ask { evaluator: &evaluator, offset_ms: 0 };
+        let timing = (rule.clauses[0].for_ms, rule.clauses[0].ending);
+        let (mut clocks, mut starts): (Option<Clocks>, Vec<i64>) = (None, Vec::new());
+        for at_ms in (start_ms..DAYS * DAY_MS).step_by(STEP_MS as usize) {
+            let evaluation = watch.evaluate(ask, rule, at_ms).unwrap();
+            for finding in &evaluation.findings {
+                let (holds, clears) = (finding.holds, finding.clears);
+                let evidence = Evidence { at_ms, holds, clears, outranked: false };
+                let known = clocks.take().filter(|clocks| clocks.state != AlertState::Inactive);
+                let begins = (holds == Truth::True).then(|| Clocks::pending(at_ms));
+                let Some(before) = known.or(begins) else { continue };
+                clocks = before.advance(evidence, timing, Dialect::Forewarn);
+                let fires = clocks.is_some_and(|clocks| clocks.state == AlertState::Firing);
+                if fires && before.state != AlertState::Firing && at_ms >= LEARNING_MS {
+                    starts.push(at_ms);
+                }
+            }
+        }
+        starts
+    }
+
+    #[test]
+    fn what_is_counted_at_an_edge_is_what_would_page_there() {
+        let store = incidents();
+        let mut counted = watch("budget 1000 pages per day", 0.0);
+        let found = run(&store, &mut counted, 0);
+        let total = |budget: &Budget, edge: usize| -> usize {
+            budget.counts.values().map(|day| day[edge] as usize).sum()
+        };
+        let mut totals = Vec::new();
+        for edge in 0..EDGES {
+            let paged = run(&store, &mut watch("", above_default(edge)), 0);
+            assert_eq!(total(&counted.0.budget, edge), paged.len(), "at edge {edge}");
+            totals.push(paged.len());
+        }
+        assert_eq!(found.len(), totals[0]);
+        assert!(totals[0] > totals[8] && totals[8] > 0, "the edges differ: {totals:?}");
+        // Whoever loads the rule at the end has counted the same.
+        let mut late = watch("budget 1000 pages per day", 0.0);
+        run(&store, &mut late, DAYS * DAY_MS - STEP_MS);
+        assert_eq!(late.0.budget.counts, counted.0.budget.counts);
     }
 }

@@ -85,6 +85,11 @@ fn the_odd_one_is_told_with_its_numbers() {
     // A replay says the same.
     assert_eq!(sent(6, DIFFERS, &leaves, START + 5 * HOUR), found);
 
+    // Counting pages changes none, as long as nothing has to be widened.
+    let page = DIFFERS.replace("ticket", "page");
+    let counted = page.replace("for 15m", "for 15m  budget 1 page per week");
+    assert_eq!(sent(6, &counted, &leaves, START), sent(6, &page, &leaves, START));
+
     // Less than was asked for is none, and neither is one of too few.
     let by = DIFFERS.replace("differs from peers", "differs from peers by 60");
     assert_eq!(sent(6, &by, &leaves, START), []);

@@ -170,6 +170,20 @@ fn who_loads_after_a_pod_was_replaced_says_the_same() {
 }
 
 #[test]
+fn forecasts_and_history_go_over_too() {
+    let rule = "defaults { every 5m } rule Ends {
+      signal requests  ticket when reaches 250 within 6h  until 1d of history use value > 1000 }";
+    let known = |rule: &str| {
+        let mut world = replaced(rule, &[], START);
+        replay(&mut world, REPLACED + 15 * MINUTE);
+        let phase = world.query("forewarn_rule_phase{pod=\"new\"}");
+        (world.query("forewarn_probability{pod=\"new\"}").len(), phase[0].contains("learned"))
+    };
+    assert_eq!(known(rule), (1, true));
+    assert!(!known(&rule.replace("until", "identity by (pod)  until")).1, "judged by `until`");
+}
+
+#[test]
 fn with_a_third_one_there_or_by_other_labels_nobody_takes_over() {
     let apart = RULE.replace("page", "identity by (pod)  share by (pod)  page");
     for (rule, others) in [(RULE, &["third"][..]), (&apart, &[])] {
