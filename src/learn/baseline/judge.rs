@@ -1,5 +1,6 @@
 //! A value judged, and the band around what is expected.
 
+use super::experts::Expected;
 use super::verdict::{Shift, Side, Verdict, agreed};
 use super::{Baseline, COLD_SAMPLES, DAY_MS, Moment, UNITS_MAX, is_usable, power_of_two};
 
@@ -46,7 +47,7 @@ impl Baseline {
             borrowed: self.inherited_ms.map_or(0.0, |inherited_ms| {
                 (1.0 - days_since(inherited_ms) / BORROWED_DAYS).clamp(0.0, 1.0)
             }),
-            shift: self.shift(middle),
+            shift: self.shift(&moment.expected),
             relearned: self.relearned_ms.is_some_and(|then_ms| days_since(then_ms) <= 1.0),
         })
     }
@@ -60,10 +61,11 @@ impl Baseline {
         self.scale_of_unit()
     }
 
-    fn shift(&self, expected: f64) -> Option<Shift> {
-        let (since_ms, from) = self.incident.shift()?;
-        let [from, to] = [from, expected + self.channels[2].drift()]
-            .map(|level| within_floats(level * self.scale_of_unit()));
+    fn shift(&self, expected: &Expected) -> Option<Shift> {
+        let (since_ms, distance) = self.change.shift()?;
+        let before = self.change.before(&self.experts.seasonal(expected));
+        let [from, to] =
+            [before, before + distance].map(|level| within_floats(level * self.scale_of_unit()));
         Some(Shift { since_ms, from, to })
     }
 
