@@ -91,12 +91,13 @@ impl<const N: usize> Cycle<N> {
         let per_pass = Self::per_pass(tempo.day).max(1.0);
         for (k, weight) in [1.0 - spot.weight, spot.weight].into_iter().enumerate() {
             if weight > 0.0 {
-                let visits = (f64::from(self.open.visits[k]) + weight / per_pass).min(15.0);
+                let before = f64::from(self.open.visits[k]);
+                let visits = (before + weight / per_pass).min(15.0);
                 self.open.visits[k] = visits as f32;
                 let averaged = (visits.min(Self::PASSES) * per_pass).max(weight);
-                // What was never seen is no incident's doing.
-                let (pace, off) = if visits < 1.0 {
-                    (1.0, off + said - f64::from(self.open.values[k]))
+                // What was never seen is hardly an incident's doing.
+                let (pace, off) = if before < 0.99 {
+                    (tempo.pace.max(0.5), off + said - f64::from(self.open.values[k]))
                 } else {
                     (tempo.pace, off)
                 };

@@ -219,9 +219,10 @@ impl Experts {
         self.levels().into_iter().for_each(|level| *level += by);
     }
 
-    /// Has the quick level begin here.
-    pub(super) fn begin_quick(&mut self, x: f64) {
-        self.quick = x as f32;
+    /// Moves everything that is expected by so much: it is another series.
+    pub(super) fn shift_all(&mut self, by: f64) {
+        self.shift(by);
+        self.quick = (f64::from(self.quick) + by) as f32;
     }
 
     /// Multiplies what was learned: another unit.

@@ -168,9 +168,8 @@ impl Baseline {
             heir.unit *= unit;
             heir.rescale(ratio / unit);
         } else {
-            heir.experts.shift((value - level) / heir.scale_of_unit());
+            heir.experts.shift_all((value - level) / heir.scale_of_unit());
         }
-        heir.experts.begin_quick(heir.in_units(value));
         heir.grain = Grain::default();
         (heir.relearned_ms, heir.inherited_ms) = (None, Some(time_ms));
         Some(heir)
