@@ -47,7 +47,8 @@ pub(super) struct Channel {
     /// The mean residual; 0 in [`Kind::Sudden`].
     drift: f32,
     pub(super) spread: Spread,
-    pareto: ParetoTail,
+    /// None in [`Kind::Drift48`], whose peaks say all.
+    pareto: Option<ParetoTail>,
     above: PeakTail,
     below: PeakTail,
 }
@@ -84,7 +85,7 @@ impl Channel {
             kind,
             drift: 0.0,
             spread: Spread::default(),
-            pareto: ParetoTail::new(),
+            pareto: (kind != Kind::Drift48).then(ParetoTail::new),
             above: PeakTail::new(),
             below: PeakTail::new(),
         }
@@ -124,10 +125,10 @@ impl Channel {
         if self.kind == Kind::Sudden {
             return Scale { unit: base * young, memory: bias, gain: 1.0, clip: f64::MAX, share };
         }
-        // Means over samples have no hours of their own.
-        let unit = self.spread.unit(1.0, tempo).max(least);
-        let clip = LOOK_MAX * base.max(unit);
         let gain = tempo.loss(self.kind.tau() * tempo.minute);
+        // Means over samples have no hours of their own.
+        let unit = self.spread.unit(1.0, gain * tempo.grain, tempo).max(least);
+        let clip = LOOK_MAX * base.max(unit);
         Scale { unit: unit * young, memory: self.drift(), gain, clip, share: 1.0 }
     }
 
@@ -140,18 +141,22 @@ impl Channel {
         scale.memory + scale.gain * (clipped - scale.memory)
     }
 
-    /// Returns the size of the look beside its everyday size; 0 where the series comes back to
-    /// what is expected, which is no anomaly. Grows with the size of the residual.
+    /// Returns the size of the look beside its everyday size.
     pub(super) fn z(&self, scale: &Scale, residual: f64) -> f64 {
+        (self.size(scale, residual) / scale.unit).min(Z_MAX)
+    }
+
+    /// Returns the size of the look; 0 where the series comes back to what is expected, which is no
+    /// anomaly. Grows with the size of the residual.
+    pub(super) fn size(&self, scale: &Scale, residual: f64) -> f64 {
         let look = self.look(scale, residual);
         if look * residual.signum() <= 0.0 || residual == 0.0 {
             return 0.0;
         }
-        let size = match self.kind {
+        match self.kind {
             Kind::Sudden => look.abs().min(2.0 * residual.abs()),
             _ => look.abs(),
-        };
-        (size / scale.unit).min(Z_MAX)
+        }
     }
 
     /// Returns the size of the least residual on a side whose z is at least this; nothing where
@@ -175,11 +180,10 @@ impl Channel {
         let peaks = if above { &self.above } else { &self.below };
         let (tau, cluster) = (self.kind.tau() * tempo.minute, self.kind.cluster() * tempo.minute);
         let by_peaks = peaks.rarity(height, tau, cluster);
-        let rarity = if self.kind == Kind::Drift48 {
-            by_peaks
-        } else {
-            0.55 * by_peaks + 0.45 * self.pareto.rarity(height.z).min(8.0)
-        };
+        let rarity = self
+            .pareto
+            .as_ref()
+            .map_or(by_peaks, |pareto| 0.55 * by_peaks + 0.45 * pareto.rarity(height.z).min(8.0));
         let weight = if self.kind == Kind::Sudden { 1.0 } else { 0.8 };
         weight * (rarity + 0.75 * std::f64::consts::LOG10_E * (height.ln - LN_12).min(0.0))
     }
@@ -217,8 +221,8 @@ impl Channel {
     pub(super) fn learn(&mut self, tempo: &Tempo, scale: &Scale, residual: f64, z: f64) {
         let cluster = self.kind.cluster() * tempo.minute;
         let days_28 = (28.0 * tempo.day).max(2000.0);
-        if self.kind != Kind::Drift48 {
-            self.pareto.learn(z, tempo.samples);
+        if let Some(pareto) = &mut self.pareto {
+            pareto.learn(z, cluster, tempo);
         }
         let height = (z > 0.0).then(|| Height::new(z));
         let (above, below) = if residual > 0.0 { (height, None) } else { (None, height) };
@@ -241,7 +245,9 @@ impl Channel {
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f32(&mut self.drift)?;
         self.spread.fields(io)?;
-        self.pareto.fields(io)?;
+        if let Some(pareto) = &mut self.pareto {
+            pareto.fields(io)?;
+        }
         self.above.fields(io)?;
         self.below.fields(io)
     }

@@ -82,17 +82,25 @@ impl<const N: usize> Cycle<N> {
         least / (0.9 * Self::per_pass(day).clamp(0.25, 1.0))
     }
 
-    /// Learns that the shape at a place was off by so much.
+    /// Learns that the shape at a place was off by so much. In its first pass a bucket is the mean of
+    /// what came near it, whatever its neighbour says: a bucket of which little was seen would else
+    /// make up, many times over, for what the one before it has wrong.
     pub(super) fn learn(&mut self, spot: Spot, tempo: &Tempo, off: f64) {
         self.open(spot.first);
+        let said = self.at(spot);
         let per_pass = Self::per_pass(tempo.day).max(1.0);
         for (k, weight) in [1.0 - spot.weight, spot.weight].into_iter().enumerate() {
             if weight > 0.0 {
-                let visits = (f64::from(self.open.visits[k]) + weight / per_pass).min(15.0);
+                let before = f64::from(self.open.visits[k]);
+                let visits = (before + weight / per_pass).min(15.0);
                 self.open.visits[k] = visits as f32;
                 let averaged = (visits.min(Self::PASSES) * per_pass).max(weight);
-                // What was never seen is no incident's doing.
-                let pace = if visits < 1.0 { 1.0 } else { tempo.pace };
+                // What was never seen is hardly an incident's doing.
+                let (pace, off) = if before < 0.99 {
+                    (tempo.pace.max(0.5), off + said - f64::from(self.open.values[k]))
+                } else {
+                    (tempo.pace, off)
+                };
                 self.open.values[k] += (pace * weight / averaged * off) as f32;
             }
         }
@@ -181,7 +189,7 @@ mod tests {
     const MINUTE_MS: i64 = 60_000;
 
     fn tempo(day: f64) -> Tempo {
-        Tempo { day, elapsed: 1.0, samples: 1e6, minute: 1.0, floor: 0.0, pace: 1.0 }
+        Tempo { day, elapsed: 1.0, samples: 1e6, minute: 1.0, floor: 0.0, grain: 0.0, pace: 1.0 }
     }
 
     #[test]
@@ -217,6 +225,20 @@ mod tests {
             let spot = Cycle::<DAY_BUCKETS>::spot(hour * 60 * MINUTE_MS, 24.0);
             assert_eq!(cycle.passes(spot, 24.0) >= 1.0, hour >= 24, "{hour}");
             cycle.learn(spot, &tempo(24.0), 1.0);
+        }
+    }
+
+    #[test]
+    fn a_first_pass_does_not_swing_where_the_shape_jumps() {
+        let shape = |at_ms: i64| if at_ms < 5 * DAY_MS { 0.2 } else { -1.0 };
+        let mut cycle = Cycle::<WEEK_BUCKETS>::new();
+        for at_ms in (0..7 * DAY_MS).step_by(MINUTE_MS as usize) {
+            let spot = Cycle::<WEEK_BUCKETS>::spot(at_ms, 1440.0);
+            cycle.learn(spot, &tempo(1440.0), shape(at_ms) - cycle.at(spot));
+        }
+        for hour in 0..168 {
+            let said = cycle.at(Cycle::<WEEK_BUCKETS>::spot(hour * 60 * MINUTE_MS, 1440.0));
+            assert!((-1.01..=0.21).contains(&said), "{hour}: {said}");
         }
     }
 }

@@ -14,7 +14,7 @@ const HOUR_MS: f64 = 3_600_000.0;
 #[derive(Clone, Debug)]
 pub(super) struct Experts {
     level: f64,
-    quick: f64,
+    quick: f32,
     day_offset: f64,
     week_offset: f64,
     day: Cycle<DAY_BUCKETS>,
@@ -53,6 +53,17 @@ pub(super) struct Expected {
     is_passed: [bool; 2],
 }
 
+/// What the finest season that is known says, over its slow offset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seasonal {
+    /// 0 the level, 1 the day, 2 the week.
+    pub(super) season: u8,
+    pub(super) expected: f64,
+    pub(super) offset: f64,
+    /// Its mean absolute error.
+    pub(super) error: f64,
+}
+
 impl Experts {
     pub(super) fn new() -> Experts {
         Experts {
@@ -80,7 +91,7 @@ impl Experts {
             self.level,
             day_part + self.day_offset,
             day_part + self.week.at(place.week) + self.week_offset,
-            self.quick,
+            f64::from(self.quick),
         ];
         let day_passed = season != Season::Flat && self.day.passes(place.day, tempo.day) >= 1.0;
         let week_passed = season == Season::HourOfWeek
@@ -122,7 +133,7 @@ impl Experts {
         tempo: &Tempo,
     ) {
         if tempo.samples <= 1.0 {
-            (self.level, self.quick) = (x, x);
+            (self.level, self.quick) = (x, x as f32);
             (self.day_offset, self.week_offset) = (x, x);
             return;
         }
@@ -139,7 +150,8 @@ impl Experts {
         let slow = tempo.gain(tempo.day / 2.0);
         let level_before = self.level;
         self.level += slow * off(0, 0, 6.0);
-        self.quick += tempo.gain((tempo.day / 24.0).max(4.0)) * off(3, 3, 6.0);
+        let quick = tempo.gain((tempo.day / 24.0).max(4.0)) * off(3, 3, 6.0);
+        self.quick = (f64::from(self.quick) + quick) as f32;
         if season == Season::Flat {
             return;
         }
@@ -190,16 +202,33 @@ impl Experts {
         f64::from(known.map(|(error, _)| *error).fold(self.errors[0], f32::min))
     }
 
-    /// Moves everything that is expected by so much: a new level is accepted.
+    /// Returns what the finest season says that is known at a time.
+    pub(super) fn seasonal(&self, expected: &Expected) -> Seasonal {
+        let (season, offset) = match expected.phase {
+            Phase::Cold | Phase::Level => (0, self.level),
+            Phase::Day => (1, self.day_offset),
+            Phase::Week => (2, self.week_offset),
+        };
+        let k = usize::from(season);
+        let (expected, error) = (expected.experts[k], f64::from(self.errors[k]));
+        Seasonal { season, expected, offset, error }
+    }
+
+    /// Moves what is expected slowly by so much: a new level is accepted.
     pub(super) fn shift(&mut self, by: f64) {
-        for level in self.levels() {
-            *level += by;
-        }
+        self.levels().into_iter().for_each(|level| *level += by);
+    }
+
+    /// Moves everything that is expected by so much: it is another series.
+    pub(super) fn shift_all(&mut self, by: f64) {
+        self.shift(by);
+        self.quick = (f64::from(self.quick) + by) as f32;
     }
 
     /// Multiplies what was learned: another unit.
     pub(super) fn rescale(&mut self, by: f64) {
         self.levels().into_iter().for_each(|level| *level *= by);
+        self.quick = (f64::from(self.quick) * by) as f32;
         self.day.rescale(by);
         self.week.rescale(by);
         self.errors = self.errors.map(|error| (f64::from(error) * by) as f32);
@@ -212,12 +241,14 @@ impl Experts {
         self.seen = self.seen.map(|seen| seen.min(day as f32));
     }
 
-    fn levels(&mut self) -> [&mut f64; 4] {
-        [&mut self.level, &mut self.quick, &mut self.day_offset, &mut self.week_offset]
+    /// The slow levels.
+    fn levels(&mut self) -> [&mut f64; 3] {
+        [&mut self.level, &mut self.day_offset, &mut self.week_offset]
     }
 
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         self.levels().into_iter().try_for_each(|level| io.f64(level))?;
+        io.f32(&mut self.quick)?;
         self.day.fields(io)?;
         self.week.fields(io)?;
         io.f32s(&mut self.errors)?;

@@ -1,5 +1,6 @@
 //! A value judged, and the band around what is expected.
 
+use super::experts::Expected;
 use super::verdict::{Reading, Shift, Side, THRESHOLD_MIN, Verdict, agreed};
 use super::{Baseline, COLD_SAMPLES, DAY_MS, Moment, UNITS_MAX, is_usable, power_of_two};
 
@@ -65,7 +66,7 @@ impl Baseline {
             expected,
             surprise,
             side: if value < expected { Side::Below } else { Side::Above },
-            shift: self.shift(middle),
+            shift: self.shift(&moment.expected),
             score_max: if value == expected { 1.0f64.next_down() } else { f64::INFINITY },
         };
         Some((moment, unit, reading))
@@ -80,10 +81,11 @@ impl Baseline {
         self.scale_of_unit()
     }
 
-    fn shift(&self, expected: f64) -> Option<Shift> {
-        let (since_ms, from) = self.incident.shift()?;
-        let [from, to] = [from, expected + self.channels[2].drift()]
-            .map(|level| within_floats(level * self.scale_of_unit()));
+    fn shift(&self, expected: &Expected) -> Option<Shift> {
+        let (since_ms, distance) = self.change.shift()?;
+        let before = self.change.before(&self.experts.seasonal(expected));
+        let [from, to] =
+            [before, before + distance].map(|level| within_floats(level * self.scale_of_unit()));
         Some(Shift { since_ms, from, to })
     }
 

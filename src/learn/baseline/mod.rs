@@ -2,14 +2,17 @@
 //!
 //! In this order: [`experts`] say what is expected at a time, from the shapes of day and week in
 //! [`cycle`]; three [`channel`]s look at the residual (the sudden change, and drifts over about 6
-//! and 48 samples), each with its everyday [`spread`], the sudden one with that of its [`hours`], and with what is [`recurring`] at its time;
-//! the [`tail`]s say how rare a residual of that size is; their mixture is the surprise, and the
-//! band is where the surprise meets the threshold ([`judge`]). During an [`incident`] all learning
-//! is slow, so that trouble does not become normal while it lasts.
+//! and 48 samples), each with its everyday [`spread`], the sudden one with that of its [`hours`],
+//! with what is [`recurring`] at its time and with the [`grain`] of the values; the [`tail`]s say
+//! how rare a residual of that size is; their mixture is the surprise, and the band is where the
+//! surprise meets the threshold ([`judge`]). During an [`incident`] all learning is slow, so that
+//! trouble does not become normal while it lasts; a [`change`] of level that lasts half a day does.
 
+mod change;
 mod channel;
 mod cycle;
 mod experts;
+mod grain;
 mod hours;
 mod incident;
 mod judge;
@@ -21,8 +24,10 @@ mod verdict;
 
 use super::state::{Fields, Reader, Writer};
 use super::{Calendar, RestoreError, Season};
+use change::Change;
 use channel::{Channel, Kind, Scale};
 use experts::{Expected, Experts, Place};
+use grain::Grain;
 use hours::Hours;
 use incident::Incident;
 use recurring::Recurring;
@@ -56,9 +61,9 @@ pub struct Baseline {
     settling: u8,
     /// What a number of this series is measured in: a power of two, 0 until a value is not 0.
     unit: f64,
-    /// Mean absolute value, and the value before, which it takes to believe a large one.
+    /// Mean absolute value.
     magnitude: f64,
-    before: f64,
+    grain: Grain,
     experts: Experts,
     /// Short memory of the residual.
     bias: f32,
@@ -68,6 +73,7 @@ pub struct Baseline {
     /// The three mixtures before, the latest first.
     history: [f32; 3],
     incident: Incident,
+    change: Change,
     /// When a new level was accepted last.
     relearned_ms: Option<i64>,
     /// When the state of its family was taken over.
@@ -75,7 +81,7 @@ pub struct Baseline {
 }
 
 const MAGIC: [u8; 4] = *b"FWBL";
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: u8 = 10;
 const DAY_MS: f64 = 86_400_000.0;
@@ -100,7 +106,7 @@ struct Moment {
 
 impl Baseline {
     /// The size of what [`Baseline::serialize`] returns.
-    pub const STATE_BYTES: usize = 2_035;
+    pub const STATE_BYTES: usize = 2_045;
 
     /// Returns a baseline that knows nothing.
     pub fn new(season: Season, calendar: Calendar) -> Baseline {
@@ -115,7 +121,7 @@ impl Baseline {
             settling: 0,
             unit: 0.0,
             magnitude: 0.0,
-            before: 0.0,
+            grain: Grain::default(),
             experts: Experts::new(),
             bias: 0.0,
             hours: Hours::default(),
@@ -123,6 +129,7 @@ impl Baseline {
             channels: Kind::ALL.map(Channel::new),
             history: [0.0; 3],
             incident: Incident::default(),
+            change: Change::default(),
             relearned_ms: None,
             inherited_ms: None,
         }
@@ -161,8 +168,9 @@ impl Baseline {
             heir.unit *= unit;
             heir.rescale(ratio / unit);
         } else {
-            heir.experts.shift((value - level) / heir.scale_of_unit());
+            heir.experts.shift_all((value - level) / heir.scale_of_unit());
         }
+        heir.grain = Grain::default();
         (heir.relearned_ms, heir.inherited_ms) = (None, Some(time_ms));
         Some(heir)
     }
@@ -179,7 +187,7 @@ impl Baseline {
         self.keep_phase(moment.expected.phase);
         let mut residual = value - moment.expected.value;
         if self.samples > COLD_SAMPLES {
-            if self.keep_incident(&moment, time_ms, residual) {
+            if self.keep_incident(&moment, time_ms, value) {
                 moment = self.moment(time_ms);
                 residual = value - moment.expected.value;
             }
@@ -243,7 +251,7 @@ impl Baseline {
         io.u8(&mut self.settling)?;
         io.f64(&mut self.unit)?;
         io.f64(&mut self.magnitude)?;
-        io.f64(&mut self.before)?;
+        self.grain.fields(io)?;
         self.experts.fields(io)?;
         io.f32(&mut self.bias)?;
         self.hours.fields(io)?;
@@ -251,6 +259,7 @@ impl Baseline {
         self.channels.iter_mut().try_for_each(|channel| channel.fields(io))?;
         io.f32s(&mut self.history)?;
         self.incident.fields(io)?;
+        self.change.fields(io)?;
         io.option_i64(&mut self.relearned_ms)?;
         io.option_i64(&mut self.inherited_ms)
     }
@@ -265,6 +274,7 @@ impl Baseline {
         self.forget_drift();
         self.history = [0.0; 3];
         self.incident = Incident::default();
+        self.change = Change::default();
         self.settling = 0;
     }
 
@@ -277,18 +287,24 @@ impl Baseline {
         (value / self.scale_of_unit()).clamp(-UNITS_MAX, UNITS_MAX)
     }
 
-    /// Follows whether this is an incident. Returns whether one lasted for so long that its level
-    /// is accepted, which moves what is expected.
-    fn keep_incident(&mut self, moment: &Moment, time_ms: i64, residual: f64) -> bool {
+    /// Follows whether this is an incident, and whether the level has changed. Returns whether one
+    /// lasted for so long that it is accepted, which may move what is expected.
+    fn keep_incident(&mut self, moment: &Moment, time_ms: i64, value: f64) -> bool {
+        let residual = value - moment.expected.value;
         let error = self.experts.error().max(moment.tempo.floor);
         let is_off =
             residual.abs() > 6.0 * error || self.channels[0].z(&moment.scales[0], residual) > 4.0;
-        let expected = moment.expected.value;
-        let accepted = self.incident.learn(is_off, time_ms, expected, &moment.tempo);
+        let mut accepted = self.incident.learn(is_off, &moment.tempo);
+        let seasonal = self.experts.seasonal(&moment.expected);
+        let moved = self.change.learn(value, &seasonal, (is_off, time_ms), &moment.tempo);
+        if let Some(by) = moved {
+            accepted = true;
+            self.experts.shift(by);
+            self.incident = Incident::default();
+            self.forget_drift();
+        }
         if accepted {
             self.relearned_ms = Some(time_ms);
-            self.experts.shift(self.channels[2].drift());
-            self.forget_drift();
         }
         accepted
     }
@@ -344,13 +360,14 @@ impl Baseline {
         if self.unit == 0.0 && value != 0.0 {
             self.unit = power_of_two(value.abs());
         }
-        let size = self.in_units(value).abs();
-        let believed = size.min((20.0 * self.magnitude).max(self.before));
+        let value = self.in_units(value);
+        let size = value.abs();
+        let believed = size.min((20.0 * self.magnitude).max(self.grain.before().abs()));
         let believed = if self.samples < 10 { size } else { believed };
         let day = DAY_MS / self.step_ms.max(1.0);
         let gain = (1.0 / self.samples as f64).max(1.0 / day.max(1.0));
         self.magnitude += gain * (believed - self.magnitude);
-        self.before = size;
+        self.grain.learn(value);
         let is_usual = (1.0 / UNITS_USUAL..UNITS_USUAL).contains(&self.magnitude);
         if !is_usual && self.magnitude > 0.0 {
             let by = power_of_two(self.magnitude);
@@ -365,11 +382,11 @@ impl Baseline {
     /// Multiplies all that was learned.
     fn rescale(&mut self, by: f64) {
         self.magnitude *= by;
-        self.before *= by;
+        self.grain.rescale(by);
         self.experts.rescale(by);
         self.bias = (f64::from(self.bias) * by) as f32;
         self.channels.iter_mut().for_each(|channel| channel.rescale(by));
-        self.incident.rescale(by);
+        self.change.rescale(by);
         self.recurring.rescale(by);
     }
 
@@ -385,6 +402,7 @@ impl Baseline {
             samples: self.samples.max(1) as f64,
             minute: (day / 1440.0).max(1.0),
             floor: (0.01 * self.magnitude).max(1e-9),
+            grain: self.grain.size(self.magnitude),
             pace: 1.0,
         };
         let late_ms = (gap_ms - self.step_ms).max(0.0);
@@ -397,7 +415,7 @@ impl Baseline {
         } else {
             self.recurring.sizes(week_ms, day)
         };
-        let base = self.channels[0].spread.unit(share, &tempo).max(recurring);
+        let base = self.channels[0].spread.unit(share, tempo.grain, &tempo).max(recurring);
         let around = (f64::from(self.bias), share, base);
         let scales = [(0, base), (1, in_means), (2, in_means)]
             .map(|(k, least)| self.channels[k].scale(&tempo, around, least));
@@ -422,7 +440,9 @@ impl Baseline {
         let clipped = sudden.clamp(-8.0 * everyday, 8.0 * everyday);
         self.bias = (bias + tempo.loss(4.0 * tempo.minute) * clipped) as f32;
         if self.season != Season::Flat {
-            self.recurring.learn(moment.week_ms, residual);
+            // Also how far it jumped: at a step that may be twice as far as it stands off.
+            let jump = self.channels[0].size(&moment.scales[0], residual);
+            self.recurring.learn(moment.week_ms, residual.abs().max(jump));
             self.hours.learn(moment.hour, sudden.abs().min(4.0 * everyday), scale, tempo);
         }
     }

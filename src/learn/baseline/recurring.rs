@@ -6,18 +6,19 @@ const BUCKETS: usize = 96;
 const OCTAVE: f64 = 8.0;
 /// The size of code 0, as a power of two: a thousandth of the series' unit.
 const LEAST_LOG2: f64 = -10.0;
-/// What a size that does not come any more loses in a pass, in codes: a sixth.
-const LOSS: u8 = 2;
+/// What a size that does not come any more loses in a pass, in codes: a twelfth, so that a weekend
+/// hardly makes a working day's step unusual.
+const LOSS: u8 = 1;
 /// What comes at its time is so many times what is everyday then.
-const USUAL_Z: f64 = 4.0;
+const USUAL_Z: f64 = 3.75;
 /// Buckets before and after in which it may come; a mean over samples holds it for longer.
 const EARLY: usize = 1;
 const LATE: usize = 1;
 const LATE_IN_MEANS: usize = 4;
 
-/// The sizes of residuals that come at their time of day: a nightly job, the step at nine.
+/// The sizes of departures that come at their time of day: a nightly job, the step at nine.
 ///
-/// Per quarter of an hour the largest residual of a pass; what is usual there is the smaller of two
+/// Per quarter of an hour the largest departure of a pass; what is usual there is the smaller of two
 /// passes in running, or what was usual before, fading. So one incident makes nothing usual, and
 /// what comes for the third time at its hour is no surprise. A size is one byte, on a log scale.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub(super) struct Recurring {
     usual: [u8; BUCKETS],
     /// The largest of the pass before.
     before: [u8; BUCKETS],
-    /// The bucket of the last sample, and the largest residual in it.
+    /// The bucket of the last sample, and the largest departure in it.
     bucket: u8,
     largest: f32,
 }
@@ -50,8 +51,8 @@ impl Recurring {
         (largest(LATE), largest(LATE_IN_MEANS))
     }
 
-    /// Learns from a residual.
-    pub(super) fn learn(&mut self, week_ms: i64, residual: f64) {
+    /// Learns from a departure of this size.
+    pub(super) fn learn(&mut self, week_ms: i64, size: f64) {
         let bucket = bucket(week_ms) as u8;
         if bucket != self.bucket {
             let k = usize::from(self.bucket) % BUCKETS;
@@ -61,7 +62,7 @@ impl Recurring {
             self.before[k] = largest;
             (self.bucket, self.largest) = (bucket, 0.0);
         }
-        self.largest = self.largest.max(residual.abs() as f32);
+        self.largest = self.largest.max(size as f32);
     }
 
     /// Multiplies what was learned: another unit.
@@ -111,7 +112,7 @@ mod tests {
         for day in 0..8 {
             for at_ms in (0..DAY_MS).step_by(60_000) {
                 let is_on = [1, 3, 4].contains(&day) && (two_ms..two_ms + 600_000).contains(&at_ms);
-                recurring.learn(at_ms, if is_on { -6.0 } else { 0.0 });
+                recurring.learn(at_ms, if is_on { 6.0 } else { 0.0 });
             }
             sizes.push(recurring.sizes(two_ms, 1440.0).0);
         }

@@ -35,8 +35,9 @@ impl Spread {
     }
 
     /// Returns the size that counts as z = 1; `share` is the hour's share of the scale.
-    pub(super) fn unit(&self, share: f64, tempo: &Tempo) -> f64 {
-        (self.scale() * share).max(tempo.floor).max(self.event_size(tempo.day) / 12.0)
+    pub(super) fn unit(&self, share: f64, grain: f64, tempo: &Tempo) -> f64 {
+        let least = tempo.floor.max(grain);
+        (self.scale() * share).max(least).max(self.event_size(tempo.day) / 12.0)
     }
 
     /// Learns from a residual; `cluster` is the samples within which residuals are one event.

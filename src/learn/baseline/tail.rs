@@ -1,3 +1,4 @@
+use super::tempo::Tempo;
 use crate::learn::state::Fields;
 
 /// A z with its logarithm, which both tails and the size term look at.
@@ -20,25 +21,36 @@ impl Height {
 
 /// The tail of a distribution of z, as a generalised Pareto over a moving 95 % quantile.
 ///
-/// Source: Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory" (2017), with
-/// moments in place of likelihood, so that an update is a few additions.
+/// Excesses within a cluster's time of each other are one run, of which only the highest counts, so
+/// that an incident weighs the same however long it lasts: q is the size over which a run begins
+/// once in twenty samples, and what is learned over it are the peaks of runs.
+///
+/// Sources: Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory" (2017), with
+/// moments in place of likelihood, so that an update is a few additions; runs declustering: Smith
+/// and Weissman, "Estimating the Extremal Index" (1994).
 #[derive(Clone, Debug)]
 pub(super) struct ParetoTail {
-    /// The moving 95 % quantile, at least [`QUANTILE_MIN`].
+    /// The moving quantile, at least [`QUANTILE_MIN`].
     quantile: f32,
-    /// Mean excess over it.
+    /// Mean excess over it, of runs.
     mean: f32,
     /// Mean squared excess.
     square: f32,
-    /// Excesses seen.
-    count: f32,
+    /// Runs seen.
+    count: u16,
+    /// The highest excess of the present run, and samples since its last.
+    peak: f32,
+    age: f32,
 }
 
 const QUANTILE_MIN: f64 = 2.0;
+/// The runs that the mean excess averages over.
+const RUNS: f64 = 300.0;
 
 impl ParetoTail {
     pub(super) fn new() -> ParetoTail {
-        ParetoTail { quantile: QUANTILE_MIN as f32, mean: 0.5, square: 0.5, count: 0.0 }
+        let quantile = QUANTILE_MIN as f32;
+        ParetoTail { quantile, mean: 0.5, square: 0.5, count: 0, peak: 0.0, age: f32::MAX }
     }
 
     /// Returns -log10 of the probability of a z this large or larger.
@@ -63,27 +75,44 @@ impl ParetoTail {
         LOG10_20 + nats * std::f64::consts::LOG10_E
     }
 
-    /// Learns from the z of a sample; `samples` were learned.
-    pub(super) fn learn(&mut self, z: f64, samples: f64) {
-        let (z, quantile) = (z.min(50.0), f64::from(self.quantile));
-        if z > quantile {
-            self.count += 1.0;
-            let gain = (1.0 / (f64::from(self.count) + 10.0)).max(1.0 / 300.0);
-            let [mean, square] = [self.mean, self.square].map(f64::from);
-            let excess = (z - quantile).min(12.0 * mean);
-            self.mean = (mean + gain * (excess - mean)).max(0.5) as f32;
-            self.square = (square + gain * (excess * excess - square)).max(0.5) as f32;
-        }
+    /// Learns from the z of a sample; excesses within `cluster` samples are one run.
+    pub(super) fn learn(&mut self, z: f64, cluster: f64, tempo: &Tempo) {
+        let (z, quantile, samples) = (z.min(50.0), f64::from(self.quantile), tempo.samples);
         let step = if samples < 2500.0 { 0.5 / samples.sqrt() } else { 0.01 };
-        let up = if z > quantile { 0.95 } else { -0.05 };
-        self.quantile = (quantile + step * up).max(QUANTILE_MIN) as f32;
+        self.age = (f64::from(self.age) + tempo.elapsed) as f32;
+        if z <= quantile {
+            self.quantile = (quantile - 0.05 * step).max(QUANTILE_MIN) as f32;
+            return;
+        }
+        let excess = (z - quantile).min(12.0 * f64::from(self.mean));
+        if f64::from(self.age) > cluster {
+            self.quantile = (quantile + 0.95 * step) as f32;
+            self.count = self.count.saturating_add(1);
+            self.learn_excess(excess, [self.mean, self.square].map(f64::from));
+        } else if excess > f64::from(self.peak) {
+            let peak = f64::from(self.peak);
+            self.learn_excess(excess, [peak, peak * peak]);
+        }
+        self.age = 0.0;
+    }
+
+    /// Learns the excess of a run, in place of what counted for it before.
+    fn learn_excess(&mut self, excess: f64, [mean, square]: [f64; 2]) {
+        let gain = 1.0 / (f64::from(self.count) + 10.0).min(RUNS);
+        let learned =
+            |of: f32, new: f64, old: f64| (f64::from(of) + gain * (new - old)).max(0.5) as f32;
+        self.mean = learned(self.mean, excess, mean);
+        self.square = learned(self.square, excess * excess, square);
+        self.peak = excess as f32;
     }
 
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f32(&mut self.quantile)?;
         io.f32(&mut self.mean)?;
         io.f32(&mut self.square)?;
-        io.f32(&mut self.count)
+        io.u16(&mut self.count)?;
+        io.f32(&mut self.peak)?;
+        io.f32(&mut self.age)
     }
 }
 

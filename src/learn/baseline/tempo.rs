@@ -12,6 +12,8 @@ pub(super) struct Tempo {
     pub(super) minute: f64,
     /// The size below which nothing matters.
     pub(super) floor: f64,
+    /// The smallest step that the series is known to take: no departure is less than one of it.
+    pub(super) grain: f64,
     /// The share of everyday learning that this sample is worth; less than 1 in an incident.
     pub(super) pace: f64,
 }

@@ -35,7 +35,7 @@ fn share(step_ms: i64, of_ms: i64) -> f64 {
 
 #[test]
 fn weekends_and_noise() {
-    let cases = [(MINUTE_MS, 1, 1), (5 * MINUTE_MS, 4, 4), (HOUR_MS, 8, 16)];
+    let cases = [(MINUTE_MS, 1, 1), (5 * MINUTE_MS, 4, 6), (HOUR_MS, 8, 16)];
     for (step_ms, weeks, pages_max) in cases {
         check(step_ms, weeks, pages_max, |mut rng| move |at| busy(at) + 4.0 * noise(&mut rng));
         check(step_ms, weeks, pages_max, |mut rng| move |_| 100.0 + 4.0 * noise(&mut rng));
@@ -87,7 +87,7 @@ fn what_comes_at_its_hour() {
 #[test]
 fn sparse_events() {
     for (step_ms, weeks) in [(MINUTE_MS, 1), (5 * MINUTE_MS, 4)] {
-        check(step_ms, weeks, 2, |mut rng| {
+        check(step_ms, weeks, 3, |mut rng| {
             move |_| {
                 let happens = rng.f64() < 6.0 * share(step_ms, DAY_MS);
                 if happens { f64::from(rng.u8(1..=4)) } else { 0.0 }

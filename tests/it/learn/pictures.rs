@@ -145,7 +145,7 @@ fn a_table_of_many_rows_is_a_small_picture_with_each_spike() {
         let last = (first..count).find(|row| !is_on[*row as usize]).unwrap() - 1;
         let found = starts.iter().zip(&widths).find(|(at, _)| (**at - x(first)).abs() < 0.1);
         let (at, width) = found.unwrap_or_else(|| panic!("none at {}: {starts:?}", x(first)));
-        assert!((at + width - x(last).max(at + 2.0)).abs() < 0.2, "{width}");
+        assert!((at + width - x(last).max(at + 2.0)).abs() < 0.5, "{width}");
     }
     // Nothing else is marked.
     let on = (1..is_on.len()).filter(|row| is_on[*row] && !is_on[row - 1]).count();

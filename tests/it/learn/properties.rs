@@ -155,17 +155,21 @@ fn scrapes_that_come_late_or_not_at_all_page_nobody() {
 
 #[test]
 fn the_smallest_step_is_no_page_once_it_was_seen_ten_times() {
-    for (level, step) in [(7.0, 1.0), (7.0, -1.0), (100.0, 1.0), (0.25, 0.01)] {
-        for (length, every) in [(1, 97), (5, 97), (30, 400)] {
-            let mut run = Run::new(Season::HourOfWeek, MINUTE_MS);
+    let levels = [(7.0, 1.0), (7.0, -1.0), (100.0, 1.0), (0.25, 0.01)];
+    let lengths = [(1, 97), (5, 97), (30, 400)];
+    for step_ms in [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS] {
+        for ((level, step), (length, every)) in
+            levels.into_iter().flat_map(|level| lengths.map(|length| (level, length)))
+        {
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
             let mut k = 0;
             let mut value = |_| {
                 k += 1;
                 if k > 500 && k % every < length { level + step } else { level }
             };
-            run.learn((500 + 10 * every) * MINUTE_MS, &mut value);
-            run.feed(5 * every * MINUTE_MS, &mut value);
-            assert_eq!(run.outside, [], "{level} by {step} for {length}");
+            run.learn((500 + 10 * every) * step_ms, &mut value);
+            run.feed(5 * every * step_ms, &mut value);
+            assert_eq!(run.outside, [], "{level} by {step} for {length} of {step_ms} ms");
         }
     }
 }
@@ -190,6 +194,56 @@ fn a_level_that_lasts_half_a_day_is_accepted_at_any_step() {
             assert!(said.relearned && said.shift.is_none(), "{by} at {step_ms}: {said:?}");
             assert!(said.score < 1.0, "{by} at {step_ms}: {said:?}");
         }
+    }
+}
+
+/// The band follows such a level within hours; it is told of as a shift until it is accepted.
+#[test]
+fn a_level_that_lasts_on_top_of_a_day_is_told_of_and_then_accepted() {
+    for step_ms in [MINUTE_MS, 5 * MINUTE_MS, 15 * MINUTE_MS] {
+        for by in [40.0, -40.0] {
+            let mut rng = fastrand::Rng::with_seed(3);
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
+            run.learn(21 * DAY_MS + 10 * HOUR_MS, |at| busy(at) + 4.0 * noise(&mut rng));
+            let mut level = |at| busy(at) + by + 4.0 * noise(&mut rng);
+            run.learn(11 * HOUR_MS, &mut level);
+            let judge = |run: &Run| {
+                let x = busy(run.now_ms) + by;
+                run.baseline.judge(run.now_ms, x, default_threshold(step_ms)).unwrap()
+            };
+            let said = judge(&run);
+            let shift = said.shift.expect("it is told of");
+            assert!((shift.to - shift.from - by).abs() < 8.0, "{by} at {step_ms}: {shift:?}");
+            assert!(!said.relearned);
+            run.learn(2 * HOUR_MS, &mut level);
+            let said = judge(&run);
+            assert!(said.relearned && said.shift.is_none(), "{by} at {step_ms}: {said:?}");
+            let off = said.expected - busy(run.now_ms) - by;
+            assert!(off.abs() < 12.0, "{by} at {step_ms}: {off}");
+        }
+    }
+}
+
+#[test]
+fn an_incident_of_ten_times_the_usual_leaves_a_band_to_judge_the_next_day_by() {
+    let width = |run: &Run| {
+        let said = run.baseline.judge(run.now_ms, 100.0, default_threshold(run.step_ms)).unwrap();
+        said.upper - said.lower
+    };
+    for (step_ms, hours, wider_max) in
+        [(MINUTE_MS, 1, 1.3), (MINUTE_MS, 6, 2.0), (STEP_MS, 1, 1.3), (STEP_MS, 6, 2.5)]
+    {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut calm = Run::new(Season::HourOfWeek, step_ms);
+        calm.learn(15 * DAY_MS, |_| 100.0 + 2.0 * noise(&mut rng));
+        let mut after = calm.clone();
+        for (run, times) in [(&mut calm, 1.0), (&mut after, 10.0)] {
+            let mut rng = fastrand::Rng::with_seed(4);
+            run.learn(hours * HOUR_MS, |_| times * (100.0 + 2.0 * noise(&mut rng)));
+            run.learn(DAY_MS, |_| 100.0 + 2.0 * noise(&mut rng));
+        }
+        let wider = width(&after) / width(&calm);
+        assert!(wider < wider_max, "{hours} h at {step_ms}: {wider}");
     }
 }
 

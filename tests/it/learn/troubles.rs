@@ -5,7 +5,7 @@ use std::path::Path;
 
 use forewarn::learn::{Baseline, Calendar, Season, default_threshold};
 
-use super::support::{DAY_MS, HOUR_MS, MINUTE_MS, Run, busy, noise};
+use super::support::{DAY_MS, HOUR_MS, MINUTE_MS, Run, START_MS, busy, noise};
 
 /// Returns after how many samples a baseline pages, if it does within those given.
 fn delay(
@@ -67,10 +67,31 @@ fn troubles_of_a_clean_service_are_found() {
     }
     // A share of what is usual, more in each hour.
     for (step_ms, an_hour, samples_max) in
-        [(MINUTE_MS, 0.5, 60), (5 * MINUTE_MS, 0.2, 24), (HOUR_MS, 0.1, 10)]
+        [(MINUTE_MS, 0.3, 30), (5 * MINUTE_MS, 0.2, 16), (HOUR_MS, 0.1, 6)]
     {
         let drift = |at, since, n| busy(at) * (1.0 + an_hour * hours(since)) + n;
         check(step_ms, &[("drift", &drift, samples_max)]);
+    }
+}
+
+/// Full on working days from nine to five, on Saturdays and Sundays never; on a Monday
+/// all go home at ten.
+#[test]
+fn a_working_day_that_breaks_off_is_found() {
+    let office = |at: i64| {
+        let is_working = (at - START_MS).rem_euclid(7 * DAY_MS) < 5 * DAY_MS;
+        let is_open = (9 * HOUR_MS..17 * HOUR_MS).contains(&(at % DAY_MS));
+        if is_working && is_open { 100.0 } else { 20.0 }
+    };
+    for (step_ms, samples_max) in [(MINUTE_MS, 4), (5 * MINUTE_MS, 1)] {
+        for seed in 0..3 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
+            run.learn(21 * DAY_MS + 10 * HOUR_MS, |at| office(at) * (1.0 + 0.03 * noise(&mut rng)));
+            let stopped = (0..=samples_max).map(|k| (run.now_ms + k * step_ms, 20.0));
+            let after = delay(run.baseline.clone(), step_ms, stopped);
+            assert!(after.is_some(), "{seed}, not within {samples_max} samples of {step_ms} ms");
+        }
     }
 }
 
@@ -132,7 +153,7 @@ impl Real {
         let (range, begins_ms) = (high - low, self.samples[self.begins].0);
         let value = |at: usize| self.samples[at].1;
         let since_hours = |at: usize| hours(self.samples[at].0 - begins_ms);
-        self.found(name, "spike", 0, |at| {
+        self.found(name, "spike", 1, |at| {
             value(at) + if at < self.begins + 3 { range } else { 0.0 }
         });
         self.found(name, "shift up", 1, |at| value(at) + range);
