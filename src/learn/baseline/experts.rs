@@ -14,7 +14,7 @@ const HOUR_MS: f64 = 3_600_000.0;
 #[derive(Clone, Debug)]
 pub(super) struct Experts {
     level: f64,
-    quick: f32,
+    quick: f64,
     day_offset: f64,
     week_offset: f64,
     day: Cycle<DAY_BUCKETS>,
@@ -91,7 +91,7 @@ impl Experts {
             self.level,
             day_part + self.day_offset,
             day_part + self.week.at(place.week) + self.week_offset,
-            f64::from(self.quick),
+            self.quick,
         ];
         let day_passed = season != Season::Flat && self.day.passes(place.day, tempo.day) >= 1.0;
         let week_passed = season == Season::HourOfWeek
@@ -133,7 +133,7 @@ impl Experts {
         tempo: &Tempo,
     ) {
         if tempo.samples <= 1.0 {
-            (self.level, self.quick) = (x, x as f32);
+            (self.level, self.quick) = (x, x);
             (self.day_offset, self.week_offset) = (x, x);
             return;
         }
@@ -150,8 +150,7 @@ impl Experts {
         let slow = tempo.gain(tempo.day / 2.0);
         let level_before = self.level;
         self.level += slow * off(0, 0, 6.0);
-        let quick = tempo.gain((tempo.day / 24.0).max(4.0)) * off(3, 3, 6.0);
-        self.quick = (f64::from(self.quick) + quick) as f32;
+        self.quick += tempo.gain((tempo.day / 24.0).max(4.0)) * off(3, 3, 6.0);
         if season == Season::Flat {
             return;
         }
@@ -222,13 +221,13 @@ impl Experts {
     /// Moves everything that is expected by so much: it is another series.
     pub(super) fn shift_all(&mut self, by: f64) {
         self.shift(by);
-        self.quick = (f64::from(self.quick) + by) as f32;
+        self.quick += by;
     }
 
     /// Multiplies what was learned: another unit.
     pub(super) fn rescale(&mut self, by: f64) {
         self.levels().into_iter().for_each(|level| *level *= by);
-        self.quick = (f64::from(self.quick) * by) as f32;
+        self.quick *= by;
         self.day.rescale(by);
         self.week.rescale(by);
         self.errors = self.errors.map(|error| (f64::from(error) * by) as f32);
@@ -248,7 +247,7 @@ impl Experts {
 
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         self.levels().into_iter().try_for_each(|level| io.f64(level))?;
-        io.f32(&mut self.quick)?;
+        io.f64(&mut self.quick)?;
         self.day.fields(io)?;
         self.week.fields(io)?;
         io.f32s(&mut self.errors)?;

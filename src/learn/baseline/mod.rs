@@ -62,7 +62,7 @@ pub struct Baseline {
     /// What a number of this series is measured in: a power of two, 0 until a value is not 0.
     unit: f64,
     /// Mean absolute value.
-    magnitude: f64,
+    magnitude: f32,
     grain: Grain,
     experts: Experts,
     /// Short memory of the residual.
@@ -250,7 +250,7 @@ impl Baseline {
         io.u8(&mut self.finest)?;
         io.u8(&mut self.settling)?;
         io.f64(&mut self.unit)?;
-        io.f64(&mut self.magnitude)?;
+        io.f32(&mut self.magnitude)?;
         self.grain.fields(io)?;
         self.experts.fields(io)?;
         io.f32(&mut self.bias)?;
@@ -362,15 +362,17 @@ impl Baseline {
         }
         let value = self.in_units(value);
         let size = value.abs();
-        let believed = size.min((20.0 * self.magnitude).max(self.grain.before().abs()));
+        let believed = size.min((20.0 * f64::from(self.magnitude)).max(self.grain.before().abs()));
         let believed = if self.samples < 10 { size } else { believed };
         let day = DAY_MS / self.step_ms.max(1.0);
         let gain = (1.0 / self.samples as f64).max(1.0 / day.max(1.0));
-        self.magnitude += gain * (believed - self.magnitude);
+        let magnitude = f64::from(self.magnitude);
+        let magnitude = magnitude + gain * (believed - magnitude);
+        self.magnitude = magnitude as f32;
         self.grain.learn(value);
-        let is_usual = (1.0 / UNITS_USUAL..UNITS_USUAL).contains(&self.magnitude);
-        if !is_usual && self.magnitude > 0.0 {
-            let by = power_of_two(self.magnitude);
+        let is_usual = (1.0 / UNITS_USUAL..UNITS_USUAL).contains(&magnitude);
+        if !is_usual && magnitude > 0.0 {
+            let by = power_of_two(magnitude);
             let unit = self.unit * by;
             if unit.is_normal() {
                 self.unit = unit;
@@ -381,7 +383,7 @@ impl Baseline {
 
     /// Multiplies all that was learned.
     fn rescale(&mut self, by: f64) {
-        self.magnitude *= by;
+        self.magnitude = (f64::from(self.magnitude) * by) as f32;
         self.grain.rescale(by);
         self.experts.rescale(by);
         self.bias = (f64::from(self.bias) * by) as f32;
@@ -401,8 +403,8 @@ impl Baseline {
             elapsed: (gap_ms / step_ms).clamp(0.0, ELAPSED_MAX),
             samples: self.samples.max(1) as f64,
             minute: (day / 1440.0).max(1.0),
-            floor: (0.01 * self.magnitude).max(1e-9),
-            grain: self.grain.size(self.magnitude),
+            floor: (0.01 * f64::from(self.magnitude)).max(1e-9),
+            grain: self.grain.size(f64::from(self.magnitude)),
             pace: 1.0,
         };
         let late_ms = (gap_ms - self.step_ms).max(0.0);

@@ -117,7 +117,7 @@ mod tests {
             sizes.push(recurring.sizes(two_ms, 1440.0).0);
         }
         assert_eq!(sizes[..4], [0.0; 4]);
-        assert!((1.35..=1.5).contains(&sizes[4]), "{sizes:?}");
+        assert!((1.45..=1.6).contains(&sizes[4]), "{sizes:?}");
         // Then it fades.
         assert!(sizes.windows(2).skip(4).all(|pair| pair[1] < pair[0]), "{sizes:?}");
         assert_eq!(recurring.sizes(two_ms + 3 * 3_600_000, 1440.0).0, 0.0);

@@ -149,7 +149,7 @@ fn a_table_of_many_rows_is_a_small_picture_with_each_spike() {
     }
     // Nothing else is marked.
     let on = (1..is_on.len()).filter(|row| is_on[*row] && !is_on[row - 1]).count();
-    assert!(starts.len() <= on && on < 10, "{on}");
+    assert!(starts.len() <= on && on < 20, "{on}");
 }
 
 #[test]
