@@ -66,7 +66,9 @@ mod tests {
     fn the_smallest_step_is_known_once_it_was_seen_ten_times() {
         let mut grain = Grain::default();
         let values = [7.0, 7.0, 9.0, 7.0, 7.0, 8.0, 7.0];
-        values.into_iter().for_each(|x| grain.learn(x));
+        for x in values {
+            grain.learn(x);
+        }
         assert_eq!(grain.size(7.0), 0.0);
         for x in [8.0, 7.0].into_iter().cycle().take(8) {
             grain.learn(x);
