@@ -6,10 +6,10 @@
 //! above and below them, all of `../shared/data`. Shares of the weight: made up here 0.233,
 //! exhaustion-public 0.117, kpi 0.2, NAB 0.2, M4 0.15, cloud 0.1.
 //!
-//! On the way it leaves out each kind of made-up behaviour, each half of exhaustion-public and each
-//! real source in turn, and prints what a model that has not seen it says of it at a horizon of four
-//! hours: how alerts fare, and how much came true. The same teaches how far the record of a series
-//! is to be trusted.
+//! On the way it leaves out each kind of made-up behaviour, each third of the families, each half of
+//! exhaustion-public and each real source in turn, and prints what a model that has not seen it says
+//! of it at a horizon of four hours: how alerts fare, and how much came true. The same teaches how far
+//! the record of a series is to be trusted.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 

@@ -38,6 +38,7 @@ pub(crate) struct Track {
     pub(crate) samples: Vec<(i64, f64)>,
     /// What it does, where it is made up.
     pub(crate) kind: Option<Kind>,
+    pub(crate) family: Option<String>,
     /// What is known of its limit.
     truth: Option<Truth>,
 }
@@ -92,7 +93,7 @@ pub(crate) struct Asked {
 
 impl Track {
     fn real(step_ms: i64, samples: Vec<(i64, f64)>) -> Track {
-        Track { step_ms, samples, kind: None, truth: None }
+        Track { step_ms, samples, kind: None, family: None, truth: None }
     }
 }
 
@@ -144,7 +145,8 @@ impl Source {
             runs.extend(HORIZONS_H.map(|hours| run(hours * HOUR_MS)));
             trials.push(run(TRIED_MS));
             let kind = Some(kind_of(&truth.family)?);
-            tracks.push(Track { step_ms, samples, kind, truth: Some(truth) });
+            let family = Some(truth.family.clone());
+            tracks.push(Track { step_ms, samples, kind, family, truth: Some(truth) });
         }
         Ok(Source { name: "exhaustion", share, tracks, runs, trials })
     }
@@ -214,13 +216,14 @@ impl Source {
 fn made_up(family: usize, seed: u64) -> Track {
     let mut rng = Rng::with_seed(seed);
     let start_ms = START_MS + MINUTE_MS * rng.i64(0..7 * 1440);
-    let (_, kind, of_family) = FAMILIES[family];
+    let (name, kind, of_family) = FAMILIES[family];
     let timed = generate::series(of_family, seed).into_iter().zip(0..);
     let samples = timed
         .filter(|(value, _)| !value.is_nan())
         .map(|(value, minute)| (start_ms + minute * MINUTE_MS, value))
         .collect();
-    Track { step_ms: MINUTE_MS, samples, kind: Some(kind), truth: None }
+    let family = Some(name.to_owned());
+    Track { step_ms: MINUTE_MS, samples, kind: Some(kind), family, truth: None }
 }
 
 /// Returns the kind of a family of the public file.

@@ -1,7 +1,7 @@
 //! How far the record of a series' forecasts is to be trusted: a logistic regression on what models
 //! say of what they have not seen.
 
-use forewarn::learn::{Bend, Trust};
+use forewarn::learn::{Bend, Steady, Trust};
 
 use crate::boost::{Model, sigmoid};
 use crate::in_two;
@@ -9,8 +9,8 @@ use crate::left_out::LeftOut;
 use crate::sources::{Run, Source, TRIED_MS, ask};
 
 /// How much lower than on known sources the logit is held: sources differ by more than what is
-/// learned from them knows, and the worst of those left out (NAB) asks for that much and more.
-const CAUTION: f64 = 0.15;
+/// learned from them knows, and the worst of those left out (NAB) asks for about that much.
+const CAUTION: f64 = 0.1;
 /// Below this a record has little to say.
 const P_MIN: f64 = 0.02;
 
@@ -47,7 +47,7 @@ pub(crate) fn listen<'a>(
 }
 
 fn follow(source: &Source, trial: &Run, model: &Model) -> Vec<Told> {
-    let mut trust = Trust::default();
+    let (mut steady, mut trust) = (Steady::default(), Trust::default());
     let mut told = Vec::new();
     let mut before_ms = None;
     ask(&source.tracks, trial, 1, |asked| {
@@ -56,6 +56,10 @@ fn follow(source: &Source, trial: &Run, model: &Model) -> Vec<Told> {
         let p = asked.question.map(|question| {
             question.p(|features| model.p(&features.map(|feature| feature as f32)))
         });
+        let p = p.map(|p| steady.hear(time_ms, TRIED_MS, p));
+        if p.is_none() {
+            steady.forget();
+        }
         let (crossed, is_known) = (asked.crossed, asked.is_known);
         told.push(Told { time_ms, p, record: trust.record(), crossed, is_known });
         trust.learn(time_ms, TRIED_MS, p, p.is_none());

@@ -25,7 +25,7 @@ mod state;
 pub use baseline::{Baseline, Phase, Reading, Shift, Side, Verdict, default_threshold};
 pub use calendar::{Calendar, Season};
 pub use crossing::{
-    Ahead, Bend, Crossing, Direction, FEATURES, Outlook, Question, Trust, bucket_ms,
+    Ahead, Bend, Crossing, Direction, FEATURES, Outlook, Question, Steady, Trust, bucket_ms,
 };
 pub use habit::{Due, Habit};
 pub use peers::{Peers, of_member, reading_of_member};

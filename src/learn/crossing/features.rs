@@ -7,7 +7,7 @@ use super::table::TREES;
 use super::window::{Hull, Line, larger, trailing_max};
 
 /// How many numbers describe a series before its limit.
-pub const FEATURES: usize = 63;
+pub const FEATURES: usize = 65;
 /// Which of them says that the present trend goes on, which how much of the past was like now, and
 /// which how long the trend has lasted, and the horizon, beside the time that is left.
 const GOES_ON: usize = 0;
@@ -83,7 +83,8 @@ impl Scene<'_> {
     /// with its resets taken out and of the hulls above and below it; how far such lines end beyond
     /// the limit, in what values stray from them; what [`Analogues`] and [`Season`] add to that; how
     /// often and how lately the limit was reached; how many resets came from as high as here and from
-    /// as high as the limit; noise, age, straightness; three products; and what the lines foretell.
+    /// as high as the limit, and whether the next one will; noise, age, straightness; three products;
+    /// and what the lines foretell.
     pub(super) fn features(&self) -> ([f64; FEATURES], Analogues) {
         let (distance, range, day) = (self.distance(), self.resets.range(), self.day());
         let highest = trailing_max(self.past.high(), self.horizon);
@@ -97,7 +98,8 @@ impl Scene<'_> {
 
         let mut numbers = Numbers { values: [0.0; FEATURES], count: 0 };
         let goes_on = self.trend.map_or(0.0, |trend| trend.goes_on());
-        numbers.add([goes_on * survival, found.by_level.mass()]);
+        let next_reset = self.next_reset();
+        numbers.add([goes_on * survival.min(next_reset[0]), found.by_level.mass()]);
         numbers.add(slopes);
         numbers.add(ups);
         numbers.add(tops);
@@ -110,6 +112,7 @@ impl Scene<'_> {
         numbers.add([survival, (self.resets.count() as f64 / 10.0).min(1.0)]);
         numbers.add(self.size());
         numbers.add(self.foretold());
+        numbers.add(next_reset);
         (numbers.values, found)
     }
 
@@ -249,6 +252,17 @@ impl Scene<'_> {
             beside_left(ahead_s),
             squashed(trend.slope_per_s * ahead_s / self.distance()),
         ]
+    }
+
+    /// Whether the way up to the next reset, if it is like the earlier ones, leads to the limit: the
+    /// share of them that do, of those that are as long as the present one; and how far it leads beyond,
+    /// in what they differ by.
+    fn next_reset(&self) -> [f64; 2] {
+        let (here, there) = (self.resets.rises_to(self.value), self.resets.rises_to(self.limit));
+        let margin = self.resets.next_peak().map_or(0.0, |(peak, spread)| {
+            (peak - self.limit) / (spread + 0.01 * self.resets.range())
+        });
+        [(there as f64 + 1.0) / (here as f64 + 1.0), squashed(margin)]
     }
 
     /// Returns the share of resets from at least as high as here that came from the limit.

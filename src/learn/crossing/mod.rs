@@ -4,10 +4,10 @@
 //! of it; [`analogues`] finds earlier moments that were like the present one, [`season`] what the
 //! same hours of earlier days came to, [`resets`] where the series let go at one stroke; [`features`]
 //! puts all into numbers without a unit; [`trees`] turn them into a probability, by a [`table`] that
-//! a program of this repository trains; [`trust`] bends it by what became of earlier forecasts of
-//! this series; [`eta`] says when. Until there are buckets enough, [`lines`] speak alone; later they
-//! say where within a part of the horizon it lies, and that a trend goes on which is unlike all that
-//! was.
+//! a program of this repository trains; [`steady`] takes the mean of what was said of late; [`trust`]
+//! bends it by what became of earlier forecasts of this series; [`eta`] says when. Until there are
+//! buckets enough, [`lines`] speak alone; later they say where within a part of the horizon it lies,
+//! and that a trend goes on which is unlike all that was.
 
 mod analogues;
 mod eta;
@@ -16,6 +16,7 @@ mod lines;
 mod path;
 mod resets;
 mod season;
+mod steady;
 mod table;
 mod trees;
 mod trust;
@@ -30,6 +31,7 @@ use super::RestoreError;
 use super::state::{Fields, Reader, Writer};
 
 pub use self::features::{FEATURES, Question};
+pub use self::steady::Steady;
 pub use self::trust::{Bend, Trust};
 
 /// Buckets before the trees are asked, and the part of the horizon that there must be.
@@ -132,6 +134,7 @@ pub struct Crossing {
     bucket: Bucket,
     path: Path,
     resets: Resets,
+    steady: Steady,
     trust: Trust,
     lines: Lines,
     /// Buckets since the first one or since the last long gap.
@@ -152,7 +155,7 @@ struct Bucket {
     limit: f64,
 }
 
-/// What the trees said when the last bucket closed.
+/// What the trees said of late when the last bucket closed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
     /// Before it is bent by the record.
@@ -164,7 +167,7 @@ struct Said {
 }
 
 const MAGIC: [u8; 4] = *b"FWCR";
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 
 impl Crossing {
     /// Returns a learner that knows nothing, for one horizon; fed every `step_ms`.
@@ -182,6 +185,7 @@ impl Crossing {
             bucket,
             path: Path::new(),
             resets: Resets::new(),
+            steady: Steady::default(),
             trust: Trust::default(),
             lines: Lines::new(step_ms, horizon_ms),
             settled: 0,
@@ -255,9 +259,16 @@ impl Crossing {
                 resets_reached: self.resets.peaks_from(limit) as f64,
             }
         });
+        let closed_ms = self.closed_ms();
+        match &mut self.said {
+            Some(said) if high < limit => {
+                said.p = self.steady.hear(closed_ms, self.horizon_ms, said.p);
+            }
+            _ => self.steady.forget(),
+        }
         let p = self.said.map(|said| said.p);
         self.trust.fade(self.bucket_ms);
-        self.trust.learn(self.closed_ms(), self.horizon_ms, p, high >= limit);
+        self.trust.learn(closed_ms, self.horizon_ms, p, high >= limit);
     }
 
     /// Returns whether there are buckets enough, and a limit ahead of the last of them.
@@ -429,6 +440,7 @@ impl Crossing {
         self.bucket.fields(io)?;
         self.path.fields(io)?;
         self.resets.fields(io)?;
+        self.steady.fields(io)?;
         self.trust.fields(io)?;
         self.lines.fields(io)?;
         io.i64(&mut self.settled)?;
