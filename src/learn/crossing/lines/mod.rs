@@ -68,8 +68,7 @@ pub(super) struct Trending {
     pub(super) p: f64,
     /// Seconds to the limit at the present slope; negative on the way back.
     pub(super) eta_s: f64,
-    /// For how long the series has been on its way, s, at most as long as it takes to come so far at the
-    /// present slope: quiet hours before a trend make it no older.
+    /// For how long the series has been on its way, s.
     pub(super) rising_s: f64,
     /// Change per second.
     pub(super) slope_per_s: f64,
@@ -174,9 +173,7 @@ impl Lines {
         let p = forecast.p(&self.record, ahead_s);
         let eta_s = (limit - value) / forecast.slope_per_s;
         let slope_per_s = forecast.slope_per_s;
-        let risen_s = self.turns.risen(value) / slope_per_s;
-        let rising_s = if risen_s >= 0.0 { self.turns.rising_s().min(risen_s) } else { 0.0 };
-        Some(Trending { p, eta_s, rising_s, slope_per_s })
+        Some(Trending { p, eta_s, rising_s: self.turns.rising_s(), slope_per_s })
     }
 
     fn lines(&self) -> [Option<Line>; SCALES] {
@@ -307,22 +304,4 @@ fn error(line: &Line, record: &Record, scale: usize, value: f64, ahead_s: f64) -
 /// The normal distribution function.
 fn normal(z: f64) -> f64 {
     0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quiet_hours_before_it_make_no_trend_older() {
-        let mut lines = Lines::new(60_000, 4 * 3_600_000);
-        let mut rng = fastrand::Rng::with_seed(1);
-        // Ten hours about 20, then one hour up by one a minute.
-        let value = |minute: i64| 20.0 + (minute - 600).max(0) as f64;
-        for minute in 0..=660 {
-            lines.learn(minute * 60_000, value(minute) + 0.1 * rng.f64());
-        }
-        let trend = lines.trend(660 * 60_000, value(660), 100.0, 14_400.0).unwrap();
-        assert!((1_800.0..5_400.0).contains(&trend.rising_s), "{trend:?}");
-    }
 }

@@ -117,16 +117,6 @@ impl Turns {
         if self.is_rising { self.rising_s } else { self.extreme_age_s }
     }
 
-    /// Returns how far the series has come up since the last trough.
-    pub(super) fn risen(&self, value: f64) -> f64 {
-        value - self.from()
-    }
-
-    /// Returns where the way up began, or would if the series rose now.
-    fn from(&self) -> f64 {
-        if self.is_rising { self.trough } else { self.extreme }
-    }
-
     /// Returns what speaks more against reaching the limit: that earlier rises ended at a height
     /// before it, or that they were not as long as this one would have to be.
     pub(super) fn precedents(&self, value: f64, limit: f64) -> Precedents {
@@ -135,7 +125,7 @@ impl Turns {
             let from = |bound: f64| ends[..known].iter().filter(|end| **end >= bound).count();
             Precedents { rises: from(here), crossings: from(there) }
         };
-        let trough = self.from();
+        let trough = if self.is_rising { self.trough } else { self.extreme };
         let by_height = of(&self.peaks, value, limit);
         let by_length = of(&self.rises, value - trough, limit - trough);
         if by_height.share() <= by_length.share() { by_height } else { by_length }
