@@ -5,6 +5,8 @@ use crate::learn::state::Fields;
 
 /// A residual counts for at most this many everyday sizes in a mean over samples.
 const LOOK_MAX: f64 = 30.0;
+/// From this z on what comes back to what is expected comes from an incident.
+const BACK_Z: f64 = 2.0;
 /// No z is larger, and one that is smaller is no surprise.
 const Z_MAX: f64 = 1e6;
 const Z_MIN: f64 = 0.1;
@@ -233,7 +235,11 @@ impl Channel {
         if self.kind != Kind::Sudden {
             self.drift = look as f32;
         }
-        self.spread.learn(look, scale.share, cluster, tempo);
+        // On its way back to what is expected it is large, and nothing is learned of what is everyday.
+        let comes_back = look * residual.signum() <= 0.0 && look.abs() > BACK_Z * scale.unit;
+        if !comes_back {
+            self.spread.learn(look, scale.share, cluster, tempo);
+        }
     }
 
     /// Multiplies what was learned: another unit.

@@ -189,7 +189,16 @@ mod tests {
     const MINUTE_MS: i64 = 60_000;
 
     fn tempo(day: f64) -> Tempo {
-        Tempo { day, elapsed: 1.0, samples: 1e6, minute: 1.0, floor: 0.0, grain: 0.0, pace: 1.0 }
+        Tempo {
+            day,
+            elapsed: 1.0,
+            samples: 1e6,
+            minute: 1.0,
+            floor: 0.0,
+            grain: 0.0,
+            pace: 1.0,
+            spread_pace: 1.0,
+        }
     }
 
     #[test]

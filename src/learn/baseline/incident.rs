@@ -3,48 +3,132 @@ use crate::learn::state::Fields;
 
 /// How much slower is learned during an incident.
 const PACE: f64 = 0.3;
-/// Samples in running that must be usual before an incident is over.
+/// How much slower it is learned then how large residuals usually are.
+const SPREAD_PACE: f64 = 0.05;
+/// How much slower for a day after an incident was accepted.
+const ACCEPTED_PACE: f64 = 0.6;
+/// Samples in running that must be usual before the series has come back, and before the incident is
+/// over.
+const BACK_SAMPLES: f64 = 3.0;
 const CALM_SAMPLES: f64 = 24.0;
 /// Samples that an incident lasts at least before it is taken for normal.
 const SAMPLES_MIN: f64 = 12.0;
 
 /// Whether what comes is trouble, from which little is to be learned. After half a day it is taken
-/// for the new state of things.
+/// for the new state of things, which is learned for a day.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Incident {
-    /// Samples since it began; 0 where there is none.
+    /// Samples since it began; 0 where there is none, below it the samples that are left of the day
+    /// after one was accepted.
     lasted: f32,
     /// Samples in running that were usual.
     calm: f32,
 }
 
+/// What a sample means for an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    None,
+    /// The series has come back from it.
+    Back,
+    /// It has lasted for so long that it is accepted.
+    Accepted,
+}
+
 impl Incident {
-    /// Learns whether a sample is far off; returns whether it has lasted for so long that it is
-    /// accepted.
-    pub(super) fn learn(&mut self, is_off: bool, tempo: &Tempo) -> bool {
+    /// Learns whether a sample is far off.
+    pub(super) fn learn(&mut self, is_off: bool, tempo: &Tempo) -> Course {
         let elapsed = tempo.elapsed as f32;
-        self.calm = if is_off { 0.0 } else { self.calm + elapsed };
-        let is_calm = f64::from(self.calm) >= CALM_SAMPLES * tempo.minute;
-        if !is_off && (self.lasted == 0.0 || is_calm) {
-            *self = Incident::default();
-            return false;
+        if self.lasted < 0.0 {
+            self.lasted = (self.lasted + elapsed).min(0.0);
+            return Course::None;
+        }
+        if self.lasted == 0.0 && !is_off {
+            return Course::None;
         }
         self.lasted += elapsed;
+        let calm = if is_off { 0.0 } else { self.calm + elapsed };
+        let reaches = |samples: f64| {
+            let samples = (samples * tempo.minute) as f32;
+            self.calm < samples && calm >= samples
+        };
+        let (is_back, is_over) = (reaches(BACK_SAMPLES), reaches(CALM_SAMPLES));
+        self.calm = calm;
         let half_day = (tempo.day / 2.0).max(SAMPLES_MIN);
-        let accepted = is_off && f64::from(self.lasted) > half_day;
-        if accepted {
+        if is_off && f64::from(self.lasted) > half_day {
+            *self = Incident { lasted: -(2.0 * half_day) as f32, calm: 0.0 };
+            return Course::Accepted;
+        }
+        if is_over {
             *self = Incident::default();
         }
-        accepted
+        if is_back { Course::Back } else { Course::None }
     }
 
-    /// Returns the share of everyday learning.
-    pub(super) fn pace(&self) -> f64 {
-        if self.lasted > 0.0 { PACE } else { 1.0 }
+    /// Returns whether there is one that is not accepted.
+    pub(super) fn is_on(&self) -> bool {
+        self.lasted > 0.0
+    }
+
+    /// Returns the share of everyday learning, and that of learning how large residuals are.
+    pub(super) fn paces(&self) -> (f64, f64) {
+        match self.lasted {
+            lasted if lasted > 0.0 => (PACE, SPREAD_PACE),
+            lasted if lasted < 0.0 => (ACCEPTED_PACE, ACCEPTED_PACE),
+            _ => (1.0, 1.0),
+        }
     }
 
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         io.f32(&mut self.lasted)?;
         io.f32(&mut self.calm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPO: Tempo = Tempo {
+        day: 288.0,
+        elapsed: 1.0,
+        samples: 1e5,
+        minute: 1.0,
+        floor: 0.0,
+        grain: 0.0,
+        pace: 1.0,
+        spread_pace: 1.0,
+    };
+
+    fn learn(incident: &mut Incident, is_off: bool, samples: usize) -> Vec<Course> {
+        let courses = (0..samples).map(|_| incident.learn(is_off, &TEMPO));
+        courses.filter(|course| *course != Course::None).collect()
+    }
+
+    #[test]
+    fn it_is_over_once_the_series_is_back_for_long_enough() {
+        let mut incident = Incident::default();
+        assert_eq!(learn(&mut incident, false, 100), []);
+        assert!(!incident.is_on());
+        assert_eq!(learn(&mut incident, true, 20), []);
+        assert_eq!(incident.paces(), (PACE, SPREAD_PACE));
+        assert_eq!(learn(&mut incident, false, 23), [Course::Back]);
+        assert!(incident.is_on());
+        assert_eq!(learn(&mut incident, false, 1), []);
+        assert_eq!((incident.is_on(), incident.paces()), (false, (1.0, 1.0)));
+    }
+
+    #[test]
+    fn after_half_a_day_it_is_accepted_and_learned_for_a_day() {
+        let mut incident = Incident::default();
+        assert_eq!(learn(&mut incident, true, 144), []);
+        assert_eq!(learn(&mut incident, true, 1), [Course::Accepted]);
+        assert_eq!(learn(&mut incident, true, 287), []);
+        assert_eq!(incident.paces(), (ACCEPTED_PACE, ACCEPTED_PACE));
+        assert_eq!(learn(&mut incident, true, 1), []);
+        assert_eq!(incident.paces(), (1.0, 1.0));
+        // What is still far off then begins another.
+        assert_eq!(learn(&mut incident, true, 1), []);
+        assert!(incident.is_on());
     }
 }

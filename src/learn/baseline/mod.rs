@@ -29,7 +29,7 @@ use channel::{Channel, Kind, Scale};
 use experts::{Expected, Experts, Place};
 use grain::Grain;
 use hours::Hours;
-use incident::Incident;
+use incident::{Course, Incident};
 use recurring::Recurring;
 use tempo::Tempo;
 pub(super) use verdict::agreed;
@@ -81,7 +81,7 @@ pub struct Baseline {
 }
 
 const MAGIC: [u8; 4] = *b"FWBL";
-const VERSION: u16 = 6;
+const VERSION: u16 = 7;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: u8 = 10;
 const DAY_MS: f64 = 86_400_000.0;
@@ -181,7 +181,7 @@ impl Baseline {
             return;
         }
         self.keep_time(time_ms);
-        self.keep_size(value);
+        self.keep_unit(value);
         let value = self.in_units(value);
         let mut moment = self.moment(time_ms);
         self.keep_phase(moment.expected.phase);
@@ -191,13 +191,18 @@ impl Baseline {
                 moment = self.moment(time_ms);
                 residual = value - moment.expected.value;
             }
-            moment.tempo.pace = self.incident.pace();
+            (moment.tempo.pace, moment.tempo.spread_pace) = self.incident.paces();
         }
         if self.samples > 1 {
             self.learn_residual(&moment, residual);
         }
         let when = (self.season, moment.place, moment.is_holiday);
         self.experts.learn(value, &moment.expected, when, &moment.tempo);
+        let before = self.grain.before();
+        self.grain.learn(value);
+        if !self.incident.is_on() {
+            self.keep_size(value, before);
+        }
         self.last_ms = time_ms;
     }
 
@@ -294,7 +299,11 @@ impl Baseline {
         let error = self.experts.error().max(moment.tempo.floor);
         let is_off =
             residual.abs() > 6.0 * error || self.channels[0].z(&moment.scales[0], residual) > 4.0;
-        let mut accepted = self.incident.learn(is_off, &moment.tempo);
+        let course = self.incident.learn(is_off, &moment.tempo);
+        if course == Course::Back {
+            self.forget_drift();
+        }
+        let mut accepted = course == Course::Accepted;
         let seasonal = self.experts.seasonal(&moment.expected);
         let moved = self.change.learn(value, &seasonal, (is_off, time_ms), &moment.tempo);
         if let Some(by) = moved {
@@ -354,22 +363,24 @@ impl Baseline {
         }
     }
 
-    /// Follows the usual size of the values, and the unit with it; a size never seen before has to
-    /// come twice.
-    fn keep_size(&mut self, value: f64) {
+    /// Chooses the unit by the first value that is not 0.
+    fn keep_unit(&mut self, value: f64) {
         if self.unit == 0.0 && value != 0.0 {
             self.unit = power_of_two(value.abs());
         }
-        let value = self.in_units(value);
+    }
+
+    /// Follows the usual size of the values (in units), and the unit with it; a size never seen
+    /// before has to come twice.
+    fn keep_size(&mut self, value: f64, before: f64) {
         let size = value.abs();
-        let believed = size.min((20.0 * f64::from(self.magnitude)).max(self.grain.before().abs()));
+        let believed = size.min((20.0 * f64::from(self.magnitude)).max(before.abs()));
         let believed = if self.samples < 10 { size } else { believed };
         let day = DAY_MS / self.step_ms.max(1.0);
         let gain = (1.0 / self.samples as f64).max(1.0 / day.max(1.0));
         let magnitude = f64::from(self.magnitude);
         let magnitude = magnitude + gain * (believed - magnitude);
         self.magnitude = magnitude as f32;
-        self.grain.learn(value);
         let is_usual = (1.0 / UNITS_USUAL..UNITS_USUAL).contains(&magnitude);
         if !is_usual && magnitude > 0.0 {
             let by = power_of_two(magnitude);
@@ -406,6 +417,7 @@ impl Baseline {
             floor: (0.01 * f64::from(self.magnitude)).max(1e-9),
             grain: self.grain.size(f64::from(self.magnitude)),
             pace: 1.0,
+            spread_pace: 1.0,
         };
         let late_ms = (gap_ms - self.step_ms).max(0.0);
         let place = Place::new(week_ms, day);

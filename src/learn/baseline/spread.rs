@@ -46,8 +46,8 @@ impl Spread {
         let size = residual.abs();
         let edge = 4.0 * (self.scale() * share).max(tempo.floor);
         let clipped = if fresh { size } else { size.min(edge) };
-        let scale = self.scale();
-        self.scale = (scale + tempo.gain(tempo.day) * (1.25 * clipped / share - scale)) as f32;
+        let (scale, gain) = (self.scale(), tempo.spread_gain(tempo.day));
+        self.scale = (scale + gain * (1.25 * clipped / share - scale)) as f32;
 
         let gain = tempo.gain(28.0 * tempo.day);
         let (mut events, mut sizes) = (f64::from(self.events), f64::from(self.event_sizes));

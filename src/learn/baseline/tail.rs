@@ -46,6 +46,8 @@ pub(super) struct ParetoTail {
 const QUANTILE_MIN: f64 = 2.0;
 /// The runs that the mean excess averages over.
 const RUNS: f64 = 300.0;
+/// An excess counts for at most so many mean ones.
+const EXCESS_MAX: f64 = 7.0;
 
 impl ParetoTail {
     pub(super) fn new() -> ParetoTail {
@@ -84,7 +86,7 @@ impl ParetoTail {
             self.quantile = (quantile - 0.05 * step).max(QUANTILE_MIN) as f32;
             return;
         }
-        let excess = (z - quantile).min(12.0 * f64::from(self.mean));
+        let excess = (z - quantile).min(EXCESS_MAX * f64::from(self.mean));
         if f64::from(self.age) > cluster {
             self.quantile = (quantile + 0.95 * step) as f32;
             self.count = self.count.saturating_add(1);

@@ -14,8 +14,10 @@ pub(super) struct Tempo {
     pub(super) floor: f64,
     /// The smallest step that the series is known to take: no departure is less than one of it.
     pub(super) grain: f64,
-    /// The share of everyday learning that this sample is worth; less than 1 in an incident.
+    /// The share of everyday learning that this sample is worth, less than 1 in an incident, and its
+    /// share where the everyday size of residuals is learned.
     pub(super) pace: f64,
+    pub(super) spread_pace: f64,
 }
 
 impl Tempo {
@@ -27,6 +29,11 @@ impl Tempo {
     /// Returns the gain of an exponential mean of `tau` samples, that of a plain mean at first.
     pub(super) fn gain(&self, tau: f64) -> f64 {
         self.pace * self.loss(tau).max(1.0 / self.samples)
+    }
+
+    /// Returns the gain of such a mean of the size of residuals.
+    pub(super) fn spread_gain(&self, tau: f64) -> f64 {
+        self.spread_pace * self.loss(tau).max(1.0 / self.samples)
     }
 }
 

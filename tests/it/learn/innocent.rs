@@ -171,7 +171,7 @@ fn the_clock_change_in_spring_where_the_zone_is_known() {
         let mut rng = fastrand::Rng::with_seed(8);
         let mut baseline = Baseline::new(Season::HourOfWeek, calendar);
         let (mut outside, mut error) = (0, 0.0);
-        for k in -21 * DAY_MS / STEP_MS..2 * DAY_MS / STEP_MS {
+        for k in -28 * DAY_MS / STEP_MS..2 * DAY_MS / STEP_MS {
             let at_ms = CHANGES_MS + k * STEP_MS;
             let x = wall(at_ms) + noise(&mut rng);
             if k >= 0 {

@@ -230,20 +230,45 @@ fn an_incident_of_ten_times_the_usual_leaves_a_band_to_judge_the_next_day_by() {
         let said = run.baseline.judge(run.now_ms, 100.0, default_threshold(run.step_ms)).unwrap();
         said.upper - said.lower
     };
-    for (step_ms, hours, wider_max) in
-        [(MINUTE_MS, 1, 1.3), (MINUTE_MS, 6, 2.0), (STEP_MS, 1, 1.3), (STEP_MS, 6, 2.5)]
+    let day = |at: i64| 100.0 + 50.0 * (std::f64::consts::TAU * at as f64 / DAY_MS as f64).sin();
+    let shapes: [(&str, &dyn Fn(i64) -> f64); 2] = [("flat", &|_| 100.0), ("a day", &day)];
+    let cases = [
+        (MINUTE_MS, 1, 1.1),
+        (MINUTE_MS, 6, 1.25),
+        (STEP_MS, 1, 1.1),
+        (STEP_MS, 6, 1.25),
+        (HOUR_MS, 1, 1.25),
+        (HOUR_MS, 6, 1.45),
+    ];
+    for ((shape, value), (step_ms, hours, wider_max), factor) in shapes
+        .into_iter()
+        .flat_map(|shape| cases.map(|case| [(shape, case, 10.0), (shape, case, 0.0)]))
+        .flatten()
     {
         let mut rng = fastrand::Rng::with_seed(3);
         let mut calm = Run::new(Season::HourOfWeek, step_ms);
-        calm.learn(15 * DAY_MS, |_| 100.0 + 2.0 * noise(&mut rng));
+        calm.learn(21 * DAY_MS + 10 * HOUR_MS, |at| value(at) + 2.0 * noise(&mut rng));
         let mut after = calm.clone();
-        for (run, times) in [(&mut calm, 1.0), (&mut after, 10.0)] {
+        for (run, times) in [(&mut calm, 1.0), (&mut after, factor)] {
             let mut rng = fastrand::Rng::with_seed(4);
-            run.learn(hours * HOUR_MS, |_| times * (100.0 + 2.0 * noise(&mut rng)));
-            run.learn(DAY_MS, |_| 100.0 + 2.0 * noise(&mut rng));
+            run.learn(hours * HOUR_MS, |at| times * (value(at) + 2.0 * noise(&mut rng)));
+            run.learn((16 - hours) * HOUR_MS, |at| value(at) + 2.0 * noise(&mut rng));
         }
-        let wider = width(&after) / width(&calm);
-        assert!(wider < wider_max, "{hours} h at {step_ms}: {wider}");
+        let mut widths = [0.0; 2];
+        for _ in 0..24 {
+            let mut rng = fastrand::Rng::with_seed(after.now_ms as u64);
+            let noises: Vec<f64> = (0..HOUR_MS / step_ms).map(|_| noise(&mut rng)).collect();
+            for (run, sum) in [&mut calm, &mut after].into_iter().zip(&mut widths) {
+                *sum += width(run);
+                let mut noises = noises.iter();
+                run.learn(HOUR_MS, |at| value(at) + 2.0 * noises.next().unwrap());
+            }
+        }
+        let wider = widths[1] / widths[0];
+        assert!(
+            wider < wider_max,
+            "{shape}, times {factor} for {hours} h at {step_ms}: {wider} times"
+        );
     }
 }
 

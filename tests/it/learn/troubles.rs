@@ -166,7 +166,7 @@ impl Real {
         }
         if self.step_ms < HOUR_MS {
             let noise = |at: usize| self.calm(at) + 4.0 * (value(at) - self.calm(at));
-            self.found(name, "noise", 60, noise);
+            self.found(name, "noise", 120, noise);
         }
     }
 
