@@ -14,6 +14,8 @@ const GOES_ON: usize = 0;
 const ALIKE: usize = 1;
 const LASTED: usize = 60;
 const HORIZON: usize = 61;
+/// Quiet before a trend makes it at most so many times as old as its rise is.
+const QUIET_AGES: f64 = 3.0;
 const DAY_S: f64 = 86_400.0;
 
 /// What is said of a limit that is out of reach: what came true of such.
@@ -97,7 +99,7 @@ impl Scene<'_> {
         let prior = (0.75 * (slopes[1] + slopes[3])).clamp(0.0, 1.0);
 
         let mut numbers = Numbers { values: [0.0; FEATURES], count: 0 };
-        let goes_on = self.trend.map_or(0.0, |trend| trend.goes_on());
+        let goes_on = self.trend().map_or(0.0, |trend| trend.goes_on());
         let next_reset = self.next_reset();
         numbers.add([goes_on * survival.min(next_reset[0]), found.by_level.mass()]);
         numbers.add(slopes);
@@ -237,7 +239,7 @@ impl Scene<'_> {
     /// What the lines foretell. How long it has gone on, and the horizon, stand beside the time that
     /// is left: a trend is as likely to last as long again as it has lasted.
     fn foretold(&self) -> [f64; 4] {
-        let Some(trend) = self.trend else { return [0.0; 4] };
+        let Some(trend) = self.trend() else { return [0.0; 4] };
         let beside_left = |seconds: f64| {
             if trend.eta_s >= 0.0 {
                 seconds / (seconds + trend.eta_s + f64::MIN_POSITIVE)
@@ -263,6 +265,16 @@ impl Scene<'_> {
             (peak - self.limit) / (spread + 0.01 * self.resets.range())
         });
         [(there as f64 + 1.0) / (here as f64 + 1.0), squashed(margin)]
+    }
+
+    /// Returns the trend, hardly older than it takes to come as far as the path has at its slope: the
+    /// quiet weeks before it say that this series seldom changes its course, not that it is on this one
+    /// for weeks.
+    fn trend(&self) -> Option<Trending> {
+        let trend = self.trend?;
+        let lowest = self.past.last().iter().copied().fold(0.0, f64::min);
+        let risen_s = -lowest / self.distance() * trend.eta_s.max(0.0);
+        Some(Trending { rising_s: trend.rising_s.min(QUIET_AGES * risen_s), ..trend })
     }
 
     /// Returns the share of resets from at least as high as here that came from the limit.
