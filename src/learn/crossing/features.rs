@@ -349,6 +349,7 @@ fn squashed(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learn::crossing::path::Path;
 
     #[test]
     fn a_trend_unlike_all_before_goes_on_whatever_the_trees_say() {
@@ -366,7 +367,7 @@ mod tests {
 
     #[test]
     fn how_long_a_trend_has_lasted_is_where_it_is_looked_for() {
-        let mut path = crate::learn::crossing::path::Path::new();
+        let mut path = Path::new();
         let mut resets = Resets::new();
         for bucket in 0..48 {
             path.push(f64::from(bucket), f64::from(bucket), false);
@@ -383,5 +384,25 @@ mod tests {
         assert!((features[HORIZON] - 14_400.0 / 15_400.0).abs() < 1e-12);
         assert!((features[GOES_ON] - 0.9 * 0.75).abs() < 1e-12);
         assert_eq!(features[ALIKE].to_bits(), found.by_level.mass().to_bits());
+    }
+    #[test]
+    fn quiet_before_a_trend_makes_it_three_times_as_old_at_most() {
+        let mut path = Path::new();
+        let mut resets = Resets::new();
+        // A day about 20, then two hours up by one in each bucket of five minutes.
+        for bucket in 0..312 {
+            let value = f64::from(20 + (bucket - 287).max(0));
+            path.push(value, value, false);
+            resets.learn(value);
+        }
+        let past = path.past(44.0);
+        let lasted = |rising_s: f64| {
+            let trend = Trending { p: 0.9, eta_s: 4_800.0, rising_s, slope_per_s: 1.0 / 300.0 };
+            let (horizon, bucket_s, value, limit) = (48, 300.0, 44.0, 60.0);
+            let (past, resets, trend) = (&past, &resets, Some(trend));
+            Scene { past, resets, horizon, bucket_s, value, limit, trend }.trend().unwrap().rising_s
+        };
+        assert!((lasted(93_600.0) / (3.0 * 7_200.0) - 1.0).abs() < 1e-6);
+        assert_eq!(lasted(7_200.0), 7_200.0);
     }
 }
