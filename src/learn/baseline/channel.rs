@@ -129,7 +129,7 @@ impl Channel {
         }
         let gain = tempo.loss(self.kind.tau() * tempo.minute);
         // Means over samples have no hours of their own.
-        let unit = self.spread.unit(1.0, gain * tempo.grain, tempo).max(least);
+        let unit = self.spread.unit(1.0, gain * tempo.mean_grain, tempo).max(least);
         let clip = LOOK_MAX * base.max(unit);
         Scale { unit: unit * young, memory: self.drift(), gain, clip, share: 1.0 }
     }

@@ -2,6 +2,8 @@ use crate::learn::state::Fields;
 
 /// A step counts as often seen from so many times on.
 const OFTEN: u8 = 10;
+/// What a step counts for in means over samples where it is larger than the values usually are.
+const EVENT_IN_MEANS: f64 = 1.0 / 16.0;
 /// Steps are the same within this share.
 const SAME: f64 = 0.01;
 /// A step below this share of the value is the rounding of an arithmetic, and none.
@@ -10,7 +12,8 @@ const ROUNDING: f64 = 1e-6;
 /// The smallest step that a series takes: 1 of what is counted, a hundredth of what is rounded.
 ///
 /// Once it was seen ten times, one such step is no news, however rarely it comes. Where it is larger
-/// than the values usually are, it is no grain of a level but what happens to one, and news.
+/// than the values usually are, it is no grain of a level but what happens to one; that it happens
+/// more often than before is news, so means over samples hardly take it for everyday.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Grain {
     before: f64,
@@ -24,11 +27,11 @@ impl Grain {
         self.before
     }
 
-    /// Returns the smallest step, 0 until it was seen ten times; `magnitude` is the mean absolute
-    /// value.
-    pub(super) fn size(&self, magnitude: f64) -> f64 {
-        let least = f64::from(self.least);
-        if self.seen >= OFTEN && least <= magnitude { least } else { 0.0 }
+    /// Returns the smallest step, 0 until it was seen ten times, and what it counts for in means over
+    /// samples; `magnitude` is the mean absolute value.
+    pub(super) fn sizes(&self, magnitude: f64) -> (f64, f64) {
+        let least = if self.seen >= OFTEN { f64::from(self.least) } else { 0.0 };
+        (least, if least <= magnitude { least } else { EVENT_IN_MEANS * least })
     }
 
     /// Learns the next value.
@@ -69,15 +72,15 @@ mod tests {
         for x in values {
             grain.learn(x);
         }
-        assert_eq!(grain.size(7.0), 0.0);
+        assert_eq!(grain.sizes(7.0), (0.0, 0.0));
         for x in [8.0, 7.0].into_iter().cycle().take(8) {
             grain.learn(x);
         }
-        assert_eq!((grain.size(7.0), grain.size(0.5)), (1.0, 0.0));
+        assert_eq!((grain.sizes(7.0), grain.sizes(0.5)), ((1.0, 1.0), (1.0, 1.0 / 16.0)));
         // What sums leave over is no step, and a smaller one starts anew.
         grain.learn(7.0 + 1e-9);
-        assert_eq!(grain.size(7.0), 1.0);
+        assert_eq!(grain.sizes(7.0).0, 1.0);
         grain.learn(7.5);
-        assert_eq!(grain.size(7.0), 0.0);
+        assert_eq!(grain.sizes(7.0).0, 0.0);
     }
 }

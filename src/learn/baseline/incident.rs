@@ -96,6 +96,7 @@ mod tests {
         minute: 1.0,
         floor: 0.0,
         grain: 0.0,
+        mean_grain: 0.0,
         pace: 1.0,
         spread_pace: 1.0,
     };

@@ -409,13 +409,15 @@ impl Baseline {
         let day = if self.step_ms > 0.0 { (DAY_MS / step_ms).max(1.0) } else { 1440.0 };
         let gap_ms = time_ms.saturating_sub(self.last_ms) as f64;
         let (week_ms, is_holiday) = self.calendar.place(time_ms);
+        let (grain, mean_grain) = self.grain.sizes(f64::from(self.magnitude));
         let tempo = Tempo {
             day,
             elapsed: (gap_ms / step_ms).clamp(0.0, ELAPSED_MAX),
             samples: self.samples.max(1) as f64,
             minute: (day / 1440.0).max(1.0),
             floor: (0.01 * f64::from(self.magnitude)).max(1e-9),
-            grain: self.grain.size(f64::from(self.magnitude)),
+            grain,
+            mean_grain,
             pace: 1.0,
             spread_pace: 1.0,
         };

@@ -155,7 +155,7 @@ fn scrapes_that_come_late_or_not_at_all_page_nobody() {
 
 #[test]
 fn the_smallest_step_is_no_page_once_it_was_seen_ten_times() {
-    let levels = [(7.0, 1.0), (7.0, -1.0), (100.0, 1.0), (0.25, 0.01)];
+    let levels = [(0.0, 1.0), (7.0, 1.0), (7.0, -1.0), (100.0, 1.0), (0.25, 0.01)];
     let lengths = [(1, 97), (5, 97), (30, 400)];
     for step_ms in [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS] {
         for ((level, step), (length, every)) in
