@@ -1,6 +1,7 @@
 //! Alert state as it outlives the process: one JSON text, versioned.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -93,8 +94,8 @@ impl SavedAlerts {
         SavedAlerts { version: VERSION, saved_at_ms, alerts }
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("texts and numbers always make JSON")
+    pub(super) fn encode(&self) -> io::Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(io::Error::from)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<SavedAlerts, SavedError> {

@@ -69,7 +69,7 @@ impl StateFile {
 
     /// Writes the state. A failure is logged once, and tried again at the next change.
     pub(super) fn save(&mut self, saved: &SavedAlerts) {
-        match self.write(&saved.encode()) {
+        match saved.encode().and_then(|bytes| self.write(&bytes)) {
             Ok(()) => {
                 if std::mem::take(&mut self.is_failing) {
                     info!(dir = %self.dir.display(), "The state of alerts is kept again.");

@@ -369,7 +369,7 @@ fn what_is_sent_says_when_and_where() {
 
 /// Saves the alerts at `saved_at_ms` and gives what is read back to a rule.
 fn restarted(old: &RuleAlerts, saved_at_ms: i64, new: AlertRule) -> RuleAlerts {
-    let bytes = SavedAlerts::collect(std::iter::once(old), saved_at_ms).encode();
+    let bytes = SavedAlerts::collect(std::iter::once(old), saved_at_ms).encode().unwrap();
     let mut alerts = RuleAlerts::new(Arc::new(new));
     SavedAlerts::decode(&bytes).unwrap().restore(&mut alerts);
     alerts

@@ -1,7 +1,6 @@
 //! Rule files in Prometheus' shape.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -353,7 +352,7 @@ fn written(
 ) -> String {
     let mut text = format!("{kind}: {name}\nexpr: {expr}\n");
     let mut line = |indent: &str, key: &str, value: &str| {
-        writeln!(text, "{indent}{key}: {value}").expect("a String takes everything");
+        text.extend([indent, key, ": ", value, "\n"]);
     };
     for (key, value) in [("for", &shape.for_), ("keep_firing_for", &shape.keep_firing_for)] {
         if let Some(value) = value {
