@@ -2,6 +2,9 @@ use crate::learn::state::Fields;
 
 /// A step counts as often seen from so many times on.
 const OFTEN: u8 = 10;
+/// This share of the smallest step is none, however seldom it was seen: a shape that a spike has
+/// bent is off by less than the series ever moves.
+const SELDOM: f64 = 0.02;
 /// What a step counts for in means over samples where it is larger than the values usually are.
 const EVENT_IN_MEANS: f64 = 1.0 / 16.0;
 /// Steps are the same within this share.
@@ -27,10 +30,11 @@ impl Grain {
         self.before
     }
 
-    /// Returns the smallest step, 0 until it was seen ten times, and what it counts for in means over
-    /// samples; `magnitude` is the mean absolute value.
+    /// Returns what of the smallest step is no news, and what that counts for in means over samples;
+    /// `magnitude` is the mean absolute value.
     pub(super) fn sizes(&self, magnitude: f64) -> (f64, f64) {
-        let least = if self.seen >= OFTEN { f64::from(self.least) } else { 0.0 };
+        let known = if self.seen >= OFTEN { 1.0 } else { SELDOM };
+        let least = known * f64::from(self.least);
         (least, if least <= magnitude { least } else { EVENT_IN_MEANS * least })
     }
 
@@ -72,7 +76,7 @@ mod tests {
         for x in values {
             grain.learn(x);
         }
-        assert_eq!(grain.sizes(7.0), (0.0, 0.0));
+        assert_eq!(grain.sizes(7.0), (0.02, 0.02));
         for x in [8.0, 7.0].into_iter().cycle().take(8) {
             grain.learn(x);
         }
@@ -81,6 +85,6 @@ mod tests {
         grain.learn(7.0 + 1e-9);
         assert_eq!(grain.sizes(7.0).0, 1.0);
         grain.learn(7.5);
-        assert_eq!(grain.sizes(7.0).0, 0.0);
+        assert_eq!(grain.sizes(7.0).0, 0.01);
     }
 }
