@@ -67,6 +67,8 @@ pub(super) struct Scale {
     clip: f64,
     /// The hour's share of the spread.
     share: f64,
+    /// A residual below this is none.
+    least: f64,
 }
 
 impl Scale {
@@ -125,13 +127,27 @@ impl Channel {
     ) -> Scale {
         let young = 1.0 + 6.0 / tempo.samples;
         if self.kind == Kind::Sudden {
-            return Scale { unit: base * young, memory: bias, gain: 1.0, clip: f64::MAX, share };
+            return Scale {
+                unit: base * young,
+                memory: bias,
+                gain: 1.0,
+                clip: f64::MAX,
+                share,
+                least: tempo.least,
+            };
         }
         let gain = tempo.loss(self.kind.tau() * tempo.minute);
         // Means over samples have no hours of their own.
         let unit = self.spread.unit(1.0, gain * tempo.mean_grain, tempo).max(least);
         let clip = LOOK_MAX * base.max(unit);
-        Scale { unit: unit * young, memory: self.drift(), gain, clip, share: 1.0 }
+        Scale {
+            unit: unit * young,
+            memory: self.drift(),
+            gain,
+            clip,
+            share: 1.0,
+            least: tempo.least,
+        }
     }
 
     /// Returns what the channel looks at, if the sample had this residual.
@@ -152,7 +168,7 @@ impl Channel {
     /// anomaly. Grows with the size of the residual.
     pub(super) fn size(&self, scale: &Scale, residual: f64) -> f64 {
         let look = self.look(scale, residual);
-        if look * residual.signum() <= 0.0 || residual == 0.0 {
+        if look * residual.signum() <= 0.0 || residual == 0.0 || residual.abs() < scale.least {
             return 0.0;
         }
         match self.kind {
@@ -166,10 +182,10 @@ impl Channel {
     fn residual(&self, scale: &Scale, z: f64, side: f64) -> Option<f64> {
         let (look, memory) = (z * scale.unit, side * scale.memory);
         if self.kind == Kind::Sudden {
-            return Some((look + memory).max(look / 2.0));
+            return Some((look + memory).max(look / 2.0).max(scale.least));
         }
         let size = memory + (look - memory) / scale.gain.max(f64::MIN_POSITIVE);
-        (size <= scale.clip).then_some(size.max(0.0))
+        (size <= scale.clip).then_some(size.max(scale.least))
     }
 
     /// Returns the channel's part of the surprise, about -log10 of how often such a z comes.

@@ -4,7 +4,7 @@ use crate::learn::state::Fields;
 const OFTEN: u8 = 10;
 /// This share of the smallest step is none, however seldom it was seen: a shape that a spike has
 /// bent is off by less than the series ever moves.
-const SELDOM: f64 = 0.02;
+const DEPARTURE: f64 = 0.02;
 /// What a step counts for in means over samples where it is larger than the values usually are.
 const EVENT_IN_MEANS: f64 = 1.0 / 16.0;
 /// Steps are the same within this share.
@@ -30,10 +30,15 @@ impl Grain {
         self.before
     }
 
+    /// Returns the least that counts as a departure.
+    pub(super) fn departure(&self) -> f64 {
+        DEPARTURE * f64::from(self.least)
+    }
+
     /// Returns what of the smallest step is no news, and what that counts for in means over samples;
     /// `magnitude` is the mean absolute value.
     pub(super) fn sizes(&self, magnitude: f64) -> (f64, f64) {
-        let known = if self.seen >= OFTEN { 1.0 } else { SELDOM };
+        let known = if self.seen >= OFTEN { 1.0 } else { DEPARTURE };
         let least = known * f64::from(self.least);
         (least, if least <= magnitude { least } else { EVENT_IN_MEANS * least })
     }

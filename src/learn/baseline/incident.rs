@@ -97,6 +97,7 @@ mod tests {
         floor: 0.0,
         grain: 0.0,
         mean_grain: 0.0,
+        least: 0.0,
         pace: 1.0,
         spread_pace: 1.0,
     };

@@ -301,7 +301,7 @@ impl Baseline {
             residual.abs() > 6.0 * error || self.channels[0].z(&moment.scales[0], residual) > 4.0;
         let course = self.incident.learn(is_off, &moment.tempo);
         if course == Course::Back {
-            self.forget_drift();
+            self.bias = 0.0;
         }
         let mut accepted = course == Course::Accepted;
         let seasonal = self.experts.seasonal(&moment.expected);
@@ -409,15 +409,18 @@ impl Baseline {
         let day = if self.step_ms > 0.0 { (DAY_MS / step_ms).max(1.0) } else { 1440.0 };
         let gap_ms = time_ms.saturating_sub(self.last_ms) as f64;
         let (week_ms, is_holiday) = self.calendar.place(time_ms);
-        let (grain, mean_grain) = self.grain.sizes(f64::from(self.magnitude));
+        let magnitude = f64::from(self.magnitude);
+        let floor = (0.01 * magnitude).max(1e-9);
+        let (grain, mean_grain) = self.grain.sizes(magnitude);
         let tempo = Tempo {
             day,
             elapsed: (gap_ms / step_ms).clamp(0.0, ELAPSED_MAX),
             samples: self.samples.max(1) as f64,
             minute: (day / 1440.0).max(1.0),
-            floor: (0.01 * f64::from(self.magnitude)).max(1e-9),
+            floor,
             grain,
             mean_grain,
+            least: floor.max(self.grain.departure()),
             pace: 1.0,
             spread_pace: 1.0,
         };

@@ -16,6 +16,8 @@ pub(super) struct Tempo {
     pub(super) grain: f64,
     /// What it counts for in a mean over samples, times the sample's share of that mean.
     pub(super) mean_grain: f64,
+    /// A residual below this is no departure, whatever drift came before it.
+    pub(super) least: f64,
     /// The share of everyday learning that this sample is worth, less than 1 in an incident, and its
     /// share where the everyday size of residuals is learned.
     pub(super) pace: f64,
