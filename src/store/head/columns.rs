@@ -59,7 +59,9 @@ pub(super) struct Columns {
     free: Vec<u32>,
     /// How many columns there were.
     serials: u64,
-    hasher: foldhash::fast::RandomState,
+    /// The same in each run, so that the same writes make the same files. Times that share a place
+    /// cost a column more, no time.
+    hasher: foldhash::fast::FixedState,
     /// By time: the column that has it last.
     begun: Box<[u32]>,
     /// By what was left and when: the copy that was made.
@@ -111,7 +113,7 @@ impl Columns {
             all: Vec::new(),
             free: Vec::new(),
             serials: 0,
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: foldhash::fast::FixedState::default(),
             begun: vec![NONE; RECENT].into(),
             left: vec![Left { leaving, copy: NONE, serial: 0 }; RECENT].into(),
             runs: (0..RUNS).map(|_| Run::default()).collect(),
