@@ -188,21 +188,6 @@ mod tests {
 
     const MINUTE_MS: i64 = 60_000;
 
-    fn tempo(day: f64) -> Tempo {
-        Tempo {
-            day,
-            elapsed: 1.0,
-            samples: 1e6,
-            minute: 1.0,
-            floor: 0.0,
-            grain: 0.0,
-            mean_grain: 0.0,
-            least: 0.0,
-            pace: 1.0,
-            spread_pace: 1.0,
-        }
-    }
-
     #[test]
     fn a_shape_is_learned_in_a_pass_and_lies_between_the_buckets_centres() {
         let wave = |at_ms: i64| (std::f64::consts::TAU * at_ms as f64 / DAY_MS as f64).sin();
@@ -215,7 +200,7 @@ mod tests {
             if !(DAY_MS - 60 * MINUTE_MS..=DAY_MS + 30 * MINUTE_MS).contains(&at_ms) {
                 assert_eq!(is_passed, at_ms > DAY_MS, "{at_ms}");
             }
-            cycle.learn(spot, &tempo(1440.0), wave(at_ms) - cycle.at(spot));
+            cycle.learn(spot, &Tempo::usual(1440.0), wave(at_ms) - cycle.at(spot));
         }
         for at_ms in (0..DAY_MS).step_by(7 * MINUTE_MS as usize) {
             let off = cycle.at(Cycle::<DAY_BUCKETS>::spot(at_ms, 1440.0)) - wave(at_ms);
@@ -235,7 +220,7 @@ mod tests {
         for hour in 0..48 {
             let spot = Cycle::<DAY_BUCKETS>::spot(hour * 60 * MINUTE_MS, 24.0);
             assert_eq!(cycle.passes(spot, 24.0) >= 1.0, hour >= 24, "{hour}");
-            cycle.learn(spot, &tempo(24.0), 1.0);
+            cycle.learn(spot, &Tempo::usual(24.0), 1.0);
         }
     }
 
@@ -245,7 +230,7 @@ mod tests {
         let mut cycle = Cycle::<WEEK_BUCKETS>::new();
         for at_ms in (0..7 * DAY_MS).step_by(MINUTE_MS as usize) {
             let spot = Cycle::<WEEK_BUCKETS>::spot(at_ms, 1440.0);
-            cycle.learn(spot, &tempo(1440.0), shape(at_ms) - cycle.at(spot));
+            cycle.learn(spot, &Tempo::usual(1440.0), shape(at_ms) - cycle.at(spot));
         }
         for hour in 0..168 {
             let said = cycle.at(Cycle::<WEEK_BUCKETS>::spot(hour * 60 * MINUTE_MS, 1440.0));

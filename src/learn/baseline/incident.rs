@@ -89,21 +89,8 @@ impl Incident {
 mod tests {
     use super::*;
 
-    const TEMPO: Tempo = Tempo {
-        day: 288.0,
-        elapsed: 1.0,
-        samples: 1e5,
-        minute: 1.0,
-        floor: 0.0,
-        grain: 0.0,
-        mean_grain: 0.0,
-        least: 0.0,
-        pace: 1.0,
-        spread_pace: 1.0,
-    };
-
     fn learn(incident: &mut Incident, is_off: bool, samples: usize) -> Vec<Course> {
-        let courses = (0..samples).map(|_| incident.learn(is_off, &TEMPO));
+        let courses = (0..samples).map(|_| incident.learn(is_off, &Tempo::usual(288.0)));
         courses.filter(|course| *course != Course::None).collect()
     }
 

@@ -301,6 +301,7 @@ impl Baseline {
             residual.abs() > 6.0 * error || self.channels[0].z(&moment.scales[0], residual) > 4.0;
         let course = self.incident.learn(is_off, &moment.tempo);
         if course == Course::Back {
+            // The way back is no jump from where the series was.
             self.bias = 0.0;
         }
         let mut accepted = course == Course::Accepted;

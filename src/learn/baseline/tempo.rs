@@ -41,6 +41,25 @@ impl Tempo {
     }
 }
 
+#[cfg(test)]
+impl Tempo {
+    /// Returns that of a sample in step, long after the first, at so many a day.
+    pub(super) fn usual(day: f64) -> Tempo {
+        Tempo {
+            day,
+            elapsed: 1.0,
+            samples: 1e6,
+            minute: 1.0,
+            floor: 0.0,
+            grain: 0.0,
+            mean_grain: 0.0,
+            least: 0.0,
+            pace: 1.0,
+            spread_pace: 1.0,
+        }
+    }
+}
+
 /// Returns 1 - exp(-u) for u >= 0, with 1 + u + u²/2 in place of exp(u): one division, below by
 /// less than u³/6, within 0 and 1, growing with u.
 fn loss(u: f64) -> f64 {
