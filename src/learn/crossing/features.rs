@@ -99,7 +99,8 @@ impl Scene<'_> {
         let prior = (0.75 * (slopes[1] + slopes[3])).clamp(0.0, 1.0);
 
         let mut numbers = Numbers { values: [0.0; FEATURES], count: 0 };
-        let goes_on = self.trend().map_or(0.0, |trend| trend.goes_on());
+        let trend = self.trend();
+        let goes_on = trend.map_or(0.0, |trend| trend.goes_on());
         let next_reset = self.next_reset();
         numbers.add([goes_on * survival.min(next_reset[0]), found.by_level.mass()]);
         numbers.add(slopes);
@@ -113,7 +114,7 @@ impl Scene<'_> {
         numbers.add(self.reached());
         numbers.add([survival, (self.resets.count() as f64 / 10.0).min(1.0)]);
         numbers.add(self.size());
-        numbers.add(self.foretold());
+        numbers.add(self.foretold(trend));
         numbers.add(next_reset);
         (numbers.values, found)
     }
@@ -238,8 +239,8 @@ impl Scene<'_> {
 
     /// What the lines foretell. How long it has gone on, and the horizon, stand beside the time that
     /// is left: a trend is as likely to last as long again as it has lasted.
-    fn foretold(&self) -> [f64; 4] {
-        let Some(trend) = self.trend() else { return [0.0; 4] };
+    fn foretold(&self, trend: Option<Trending>) -> [f64; 4] {
+        let Some(trend) = trend else { return [0.0; 4] };
         let beside_left = |seconds: f64| {
             if trend.eta_s >= 0.0 {
                 seconds / (seconds + trend.eta_s + f64::MIN_POSITIVE)
