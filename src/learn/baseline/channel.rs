@@ -171,21 +171,15 @@ impl Channel {
         if look * residual.signum() <= 0.0 || residual == 0.0 || residual.abs() < scale.least {
             return 0.0;
         }
-        match self.kind {
-            Kind::Sudden => look.abs().min(2.0 * residual.abs()),
-            _ => look.abs(),
-        }
+        look.abs().min(2.0 * residual.abs())
     }
 
     /// Returns the size of the least residual on a side whose z is at least this; nothing where
     /// there is none. The inverse of [`Channel::z`].
     fn residual(&self, scale: &Scale, z: f64, side: f64) -> Option<f64> {
         let (look, memory) = (z * scale.unit, side * scale.memory);
-        if self.kind == Kind::Sudden {
-            return Some((look + memory).max(look / 2.0).max(scale.least));
-        }
         let size = memory + (look - memory) / scale.gain.max(f64::MIN_POSITIVE);
-        (size <= scale.clip).then_some(size.max(scale.least))
+        (size <= scale.clip).then_some(size.max(look / 2.0).max(scale.least))
     }
 
     /// Returns the channel's part of the surprise, about -log10 of how often such a z comes.

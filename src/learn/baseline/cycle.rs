@@ -8,6 +8,10 @@ pub(super) const DAY_BUCKETS: usize = 96;
 pub(super) const WEEK_BUCKETS: usize = 168;
 /// Visits are kept in sixteenths of a pass.
 const VISIT: f32 = 1.0 / 16.0;
+/// A bucket that a whole pass contradicts rests on this share of its passes.
+const DOUBTED: f64 = 0.5;
+/// How much further than else a bucket goes in its first pass.
+const FIRST: f64 = 4.0;
 
 /// A shape over a day (96 buckets) or a week (168), linear between the buckets' centres, which lie
 /// on the full hour and its parts. Samples that come no more often than once in a bucket belong to
@@ -82,24 +86,34 @@ impl<const N: usize> Cycle<N> {
         least / (0.9 * Self::per_pass(day).clamp(0.25, 1.0))
     }
 
-    /// Learns that the shape at a place was off by so much. In its first pass a bucket is the mean of
+    /// Learns that the shape at a place was off by so much, of which at most `limit` is believed.
+    /// What is off by more puts the bucket in doubt: it rests on fewer passes, and the next move it
+    /// further. So one event in a first pass does not stand for months, and a change of the shape is
+    /// learned by its third time. In its first pass a bucket is the mean of
     /// what came near it, whatever its neighbour says: a bucket of which little was seen would else
     /// make up, many times over, for what the one before it has wrong.
-    pub(super) fn learn(&mut self, spot: Spot, tempo: &Tempo, off: f64) {
+    pub(super) fn learn(&mut self, spot: Spot, tempo: &Tempo, off: f64, limit: f64) {
         self.open(spot.first);
         let said = self.at(spot);
         let per_pass = Self::per_pass(tempo.day).max(1.0);
         for (k, weight) in [1.0 - spot.weight, spot.weight].into_iter().enumerate() {
             if weight > 0.0 {
                 let before = f64::from(self.open.visits[k]);
-                let visits = (before + weight / per_pass).min(15.0);
+                let share = weight / per_pass;
+                let is_first = before < 0.99;
+                let visits = if off.abs() > limit && !is_first {
+                    (before.min(Self::PASSES) * (1.0 - DOUBTED * share)).max(1.0)
+                } else {
+                    (before + share).min(15.0)
+                };
                 self.open.visits[k] = visits as f32;
                 let averaged = (visits.min(Self::PASSES) * per_pass).max(weight);
                 // What was never seen is hardly an incident's doing.
-                let (pace, off) = if before < 0.99 {
+                let (pace, off) = if is_first {
+                    let off = off.clamp(-FIRST * limit, FIRST * limit);
                     (tempo.pace.max(0.5), off + said - f64::from(self.open.values[k]))
                 } else {
-                    (tempo.pace, off)
+                    (tempo.pace, off.clamp(-limit, limit))
                 };
                 self.open.values[k] += (pace * weight / averaged * off) as f32;
             }
@@ -200,7 +214,7 @@ mod tests {
             if !(DAY_MS - 60 * MINUTE_MS..=DAY_MS + 30 * MINUTE_MS).contains(&at_ms) {
                 assert_eq!(is_passed, at_ms > DAY_MS, "{at_ms}");
             }
-            cycle.learn(spot, &Tempo::usual(1440.0), wave(at_ms) - cycle.at(spot));
+            cycle.learn(spot, &Tempo::usual(1440.0), wave(at_ms) - cycle.at(spot), 9.0);
         }
         for at_ms in (0..DAY_MS).step_by(7 * MINUTE_MS as usize) {
             let off = cycle.at(Cycle::<DAY_BUCKETS>::spot(at_ms, 1440.0)) - wave(at_ms);
@@ -220,7 +234,7 @@ mod tests {
         for hour in 0..48 {
             let spot = Cycle::<DAY_BUCKETS>::spot(hour * 60 * MINUTE_MS, 24.0);
             assert_eq!(cycle.passes(spot, 24.0) >= 1.0, hour >= 24, "{hour}");
-            cycle.learn(spot, &Tempo::usual(24.0), 1.0);
+            cycle.learn(spot, &Tempo::usual(24.0), 1.0, 9.0);
         }
     }
 
@@ -230,7 +244,7 @@ mod tests {
         let mut cycle = Cycle::<WEEK_BUCKETS>::new();
         for at_ms in (0..7 * DAY_MS).step_by(MINUTE_MS as usize) {
             let spot = Cycle::<WEEK_BUCKETS>::spot(at_ms, 1440.0);
-            cycle.learn(spot, &Tempo::usual(1440.0), shape(at_ms) - cycle.at(spot));
+            cycle.learn(spot, &Tempo::usual(1440.0), shape(at_ms) - cycle.at(spot), 9.0);
         }
         for hour in 0..168 {
             let said = cycle.at(Cycle::<WEEK_BUCKETS>::spot(hour * 60 * MINUTE_MS, 1440.0));

@@ -142,22 +142,23 @@ impl Experts {
         self.learn_errors(x, expected, tempo);
 
         let fresh = tempo.samples < 10.0;
-        let off = |k: usize, of: usize, times: f64| {
-            let off = x - expected.experts[k];
-            let limit = times * errors[of].max(tempo.floor);
-            if fresh { off } else { off.clamp(-limit, limit) }
+        let limit = |k: usize, times: f64| {
+            if fresh { f64::MAX } else { times * errors[k].max(tempo.floor) }
+        };
+        let off = |k: usize| {
+            let limit = limit(k, 6.0);
+            (x - expected.experts[k]).clamp(-limit, limit)
         };
         let slow = tempo.gain(tempo.day / 2.0);
-        let level_before = self.level;
-        self.level += slow * off(0, 0, 6.0);
-        self.quick += tempo.gain((tempo.day / 24.0).max(4.0)) * off(3, 3, 6.0);
+        self.level += slow * off(0);
+        self.quick += tempo.gain((tempo.day / 24.0).max(4.0)) * off(3);
         if season == Season::Flat {
             return;
         }
         if day_passed {
-            self.day_offset += slow * off(1, 1, 6.0);
+            self.day_offset += slow * off(1);
             if season == Season::HourOfWeek {
-                self.week_offset += slow * off(2, 2, 6.0);
+                self.week_offset += slow * off(2);
             }
         } else {
             (self.day_offset, self.week_offset) = (self.level, self.level);
@@ -167,16 +168,14 @@ impl Experts {
         }
         if !day_passed {
             // The first pass draws the day's shape around the level of that moment.
-            let limit = if fresh { f64::MAX } else { 6.0 * errors[0].max(tempo.floor) };
-            let shape = (x - level_before).clamp(-limit, limit) - expected.day_part;
-            self.day.learn(place.day, tempo, shape);
+            let shape = off(0) - expected.day_part;
+            self.day.learn(place.day, tempo, shape, f64::MAX);
             return;
         }
-        self.day.learn(place.day, tempo, off(1, 1, 3.0));
+        let limit = limit(1, 3.0);
+        self.day.learn(place.day, tempo, x - expected.experts[1], limit);
         if season == Season::HourOfWeek {
-            // What an hour of the week has that was never seen may be large: Saturday.
-            let times = if expected.is_passed[1] { 3.0 } else { 12.0 };
-            self.week.learn(place.week, tempo, off(2, 1, times));
+            self.week.learn(place.week, tempo, x - expected.experts[2], limit);
         }
     }
 

@@ -81,7 +81,7 @@ pub struct Baseline {
 }
 
 const MAGIC: [u8; 4] = *b"FWBL";
-const VERSION: u16 = 7;
+const VERSION: u16 = 8;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: u8 = 10;
 const DAY_MS: f64 = 86_400_000.0;

@@ -4,13 +4,20 @@ use crate::learn::state::Fields;
 /// An event counts for at most so many of the edges it goes over, or of the mean event.
 const MONSTER_EDGES: f64 = 250.0;
 const MONSTER_EVENTS: f64 = 100.0;
+/// Below this share of its peak an event has ended: a mean over samples never quite comes back to 0.
+const FADED: f64 = 0.2;
+/// Events a day from which on their size counts by more than half.
+const USUAL_EVENTS: f64 = 0.4;
+/// What the mean event of few events is divided by beside their number, a day.
+const FEW_EVENTS: f64 = 2.0;
 
 /// The everyday size of a residual, and the usual size of the rare events in it.
 ///
 /// Scale: 1.25 x an exponentially weighted mean (a day) of the absolute residual, clipped at four
 /// times itself, so that an incident widens it slowly. Events: residuals beyond four scales within a
-/// cluster's time are one event; their mean size (28 days) fades when they are rarer than twice a
-/// day. Without it a series with regular spikes over a still base would page for each of them.
+/// cluster's time are one event; with C events a day of mean size V (28 days) the size
+/// V C²/(C² + 0.4²) is usual, so that one event hardly counts, and what comes every day does.
+/// Without it a series with regular spikes over a still base would page for each of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spread {
     scale: f32,
@@ -29,15 +36,16 @@ impl Spread {
         f64::from(self.scale)
     }
 
-    /// Returns the mean size of an event, 0 where there is none; `day` in samples.
-    fn event_size(&self, day: f64) -> f64 {
-        f64::from(self.event_sizes) / (f64::from(self.events) + 2.0 / day)
+    /// Returns how large an event has to be to be usual; `day` in samples.
+    fn usual_event(&self, day: f64) -> f64 {
+        let (events, few) = (f64::from(self.events), USUAL_EVENTS / day);
+        f64::from(self.event_sizes) * events / (events * events + few * few)
     }
 
     /// Returns the size that counts as z = 1; `share` is the hour's share of the scale.
     pub(super) fn unit(&self, share: f64, grain: f64, tempo: &Tempo) -> f64 {
         let least = tempo.floor.max(grain);
-        (self.scale() * share).max(least).max(self.event_size(tempo.day) / 12.0)
+        (self.scale() * share).max(least).max(self.usual_event(tempo.day) / 12.0)
     }
 
     /// Learns from a residual; `cluster` is the samples within which residuals are one event.
@@ -54,12 +62,14 @@ impl Spread {
         events -= gain * events;
         sizes -= gain * sizes;
         self.age = (f64::from(self.age) + tempo.elapsed) as f32;
-        if size > edge && !fresh {
+        let is_on = f64::from(self.age) <= cluster;
+        let least = if is_on { edge.max(FADED * f64::from(self.peak)) } else { edge };
+        if size > least && !fresh {
             // One monster must not blind the rest of the month; where monsters are usual, each is
             // believed to be a little larger than those before.
-            let mean = sizes / (events + 2.0 / tempo.day);
+            let mean = sizes / (events + FEW_EVENTS / tempo.day);
             let size = size.min((MONSTER_EDGES * edge).max(MONSTER_EVENTS * mean));
-            if f64::from(self.age) > cluster {
+            if !is_on {
                 events += gain;
                 self.peak = 0.0;
             }
