@@ -8,10 +8,10 @@ pub(super) const DAY_BUCKETS: usize = 96;
 pub(super) const WEEK_BUCKETS: usize = 168;
 /// Visits are kept in sixteenths of a pass.
 const VISIT: f32 = 1.0 / 16.0;
-/// A bucket that a whole pass contradicts rests on this share of its passes.
-const DOUBTED: f64 = 0.5;
-/// How much further than else a bucket goes in its first pass.
-const FIRST: f64 = 4.0;
+/// The share of its passes that a bucket loses where a whole pass contradicts it.
+const DOUBT: f64 = 0.4;
+/// How much further than else a bucket goes while it rests on one pass or less.
+const UNSURE: f64 = 4.0;
 
 /// A shape over a day (96 buckets) or a week (168), linear between the buckets' centres, which lie
 /// on the full hour and its parts. Samples that come no more often than once in a bucket belong to
@@ -87,11 +87,11 @@ impl<const N: usize> Cycle<N> {
     }
 
     /// Learns that the shape at a place was off by so much, of which at most `limit` is believed.
-    /// What is off by more puts the bucket in doubt: it rests on fewer passes, and the next move it
-    /// further. So one event in a first pass does not stand for months, and a change of the shape is
-    /// learned by its third time. In its first pass a bucket is the mean of
-    /// what came near it, whatever its neighbour says: a bucket of which little was seen would else
-    /// make up, many times over, for what the one before it has wrong.
+    /// What is off by more puts the bucket in doubt: it rests on fewer passes, so that the next move
+    /// it further, and while it rests on one alone four times the limit is believed. So what happened
+    /// once, in the first pass, is not expected for months. In its first pass a bucket is the mean
+    /// of what came near it, whatever its neighbour says: a bucket of which little was seen would
+    /// else make up, many times over, for what the one before it has wrong.
     pub(super) fn learn(&mut self, spot: Spot, tempo: &Tempo, off: f64, limit: f64) {
         self.open(spot.first);
         let said = self.at(spot);
@@ -102,18 +102,19 @@ impl<const N: usize> Cycle<N> {
                 let share = weight / per_pass;
                 let is_first = before < 0.99;
                 let visits = if off.abs() > limit && !is_first {
-                    (before.min(Self::PASSES) * (1.0 - DOUBTED * share)).max(1.0)
+                    (before.min(Self::PASSES) * (1.0 - DOUBT * share)).max(1.0)
                 } else {
                     (before + share).min(15.0)
                 };
                 self.open.visits[k] = visits as f32;
                 let averaged = (visits.min(Self::PASSES) * per_pass).max(weight);
+                let limit = if visits <= 1.0 { UNSURE * limit } else { limit };
+                let off = off.clamp(-limit, limit);
                 // What was never seen is hardly an incident's doing.
                 let (pace, off) = if is_first {
-                    let off = off.clamp(-FIRST * limit, FIRST * limit);
                     (tempo.pace.max(0.5), off + said - f64::from(self.open.values[k]))
                 } else {
-                    (tempo.pace, off.clamp(-limit, limit))
+                    (tempo.pace, off)
                 };
                 self.open.values[k] += (pace * weight / averaged * off) as f32;
             }

@@ -6,7 +6,7 @@ const OFTEN: u8 = 10;
 /// bent is off by less than the series ever moves.
 const DEPARTURE: f64 = 0.02;
 /// What a step counts for in means over samples where it is larger than the values usually are.
-const EVENT_IN_MEANS: f64 = 1.0 / 16.0;
+const EVENT_IN_MEANS: f64 = 1.0 / 8.0;
 /// Steps are the same within this share.
 const SAME: f64 = 0.01;
 /// A step below this share of the value is the rounding of an arithmetic, and none.
@@ -85,7 +85,7 @@ mod tests {
         for x in [8.0, 7.0].into_iter().cycle().take(8) {
             grain.learn(x);
         }
-        assert_eq!((grain.sizes(7.0), grain.sizes(0.5)), ((1.0, 1.0), (1.0, 1.0 / 16.0)));
+        assert_eq!((grain.sizes(7.0), grain.sizes(0.5)), ((1.0, 1.0), (1.0, 1.0 / 8.0)));
         // What sums leave over is no step, and a smaller one starts anew.
         grain.learn(7.0 + 1e-9);
         assert_eq!(grain.sizes(7.0).0, 1.0);

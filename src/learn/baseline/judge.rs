@@ -7,6 +7,8 @@ use super::{Baseline, COLD_SAMPLES, DAY_MS, Moment, UNITS_MAX, is_usable, power_
 /// What a surprise counts for less at first; nothing after a week.
 const YOUTH_CAUTION: f64 = 0.6;
 const BORROWED_DAYS: f64 = 7.0;
+/// What a surprise that lasts, three samples of four, counts for more.
+const LASTING: f64 = 0.25;
 
 impl Baseline {
     /// Judges a value by what was learned before; nothing where nobody can tell: cold, after a long
@@ -126,14 +128,14 @@ impl Baseline {
     fn surprise(&self, mixture: f64, persistence: f64) -> f64 {
         let (two, three) = self.recent();
         let thrice = mixture.min(three);
-        let bonus = if thrice > 0.0 { persistence / 4.0 } else { 0.0 };
+        let bonus = if thrice > 0.0 { LASTING } else { 0.0 };
         (mixture - persistence / 2.0).max(mixture.min(two)).max(thrice + bonus)
     }
 
     /// Returns the least mixture whose surprise is `threshold`.
     fn mixture_needed(&self, threshold: f64, persistence: f64) -> f64 {
         let (two, three) = self.recent();
-        let (lone, lasting) = (threshold + persistence / 2.0, threshold - persistence / 4.0);
+        let (lone, lasting) = (threshold + persistence / 2.0, threshold - LASTING);
         match (two >= threshold, three >= lasting) {
             (_, true) => lasting,
             (true, false) => threshold,

@@ -83,6 +83,21 @@ fn what_comes_at_its_hour() {
     }
 }
 
+/// An incident of two hours in the first week is not expected at its hour of the weeks after.
+#[test]
+fn what_happened_once_in_the_first_week() {
+    for step_ms in [5 * MINUTE_MS, HOUR_MS] {
+        check(step_ms, 8, 6, |mut rng| {
+            let incident_ms = START_MS + 3 * DAY_MS + 14 * HOUR_MS;
+            move |at| {
+                let turn = std::f64::consts::TAU * share(at % DAY_MS, DAY_MS);
+                let load = 200.0 + 100.0 * turn.sin() + 4.0 * noise(&mut rng);
+                load * if (0..2 * HOUR_MS).contains(&(at - incident_ms)) { 3.0 } else { 1.0 }
+            }
+        });
+    }
+}
+
 /// Six times a day something happens, one to four times.
 #[test]
 fn sparse_events() {
