@@ -81,6 +81,14 @@ impl Scale {
     pub(super) fn share(&self) -> f64 {
         self.share
     }
+
+    /// Returns the size of the least residual on a side whose z is at least this; nothing where
+    /// there is none. The inverse of [`Channel::z`].
+    fn residual(&self, z: f64, side: f64) -> Option<f64> {
+        let (look, memory) = (z * self.unit, side * self.memory);
+        let size = memory + (look - memory) / self.gain.max(f64::MIN_POSITIVE);
+        (size <= self.clip).then_some(size.max(look / 2.0).max(self.least))
+    }
 }
 
 impl Channel {
@@ -174,14 +182,6 @@ impl Channel {
         look.abs().min(2.0 * residual.abs())
     }
 
-    /// Returns the size of the least residual on a side whose z is at least this; nothing where
-    /// there is none. The inverse of [`Channel::z`].
-    fn residual(&self, scale: &Scale, z: f64, side: f64) -> Option<f64> {
-        let (look, memory) = (z * scale.unit, side * scale.memory);
-        let size = memory + (look - memory) / scale.gain.max(f64::MIN_POSITIVE);
-        (size <= scale.clip).then_some(size.max(look / 2.0).max(scale.least))
-    }
-
     /// Returns the channel's part of the surprise, about -log10 of how often such a z comes.
     pub(super) fn surprise(&self, tempo: &Tempo, z: f64, above: bool) -> f64 {
         if z < Z_MIN { 0.0 } else { self.surprise_of(tempo, Height::new(z), above) }
@@ -215,7 +215,7 @@ impl Channel {
         }
         let (mut usual, mut unusual) = (Height::new(Z_MIN), Height::new(Z_MAX));
         if self.surprise_of(tempo, usual, above) >= needed {
-            return self.residual(scale, Z_MIN, side);
+            return scale.residual(Z_MIN, side);
         }
         for _ in 0..HALVINGS {
             let ln = f64::midpoint(usual.ln, unusual.ln);
@@ -226,7 +226,7 @@ impl Channel {
                 usual = middle;
             }
         }
-        self.residual(scale, unusual.z, side).filter(|size| *size < below)
+        scale.residual(unusual.z, side).filter(|size| *size < below)
     }
 
     /// Learns from a sample's residual, whose z was `z`.

@@ -212,6 +212,15 @@ impl Experts {
         Seasonal { season, expected, offset, error }
     }
 
+    /// Returns what the shapes of day and week add to the level, as far as they are known.
+    pub(super) fn shape(&self, expected: &Expected) -> f64 {
+        match expected.is_passed {
+            [true, true] => expected.experts[2] - self.week_offset,
+            [true, false] => expected.day_part,
+            [false, _] => 0.0,
+        }
+    }
+
     /// Moves what is expected slowly by so much: a new level is accepted.
     pub(super) fn shift(&mut self, by: f64) {
         self.levels().into_iter().for_each(|level| *level += by);

@@ -20,10 +20,15 @@ impl Baseline {
         let (moment, unit, reading) = self.weigh(time_ms, value)?;
         let threshold = threshold.max(THRESHOLD_MIN);
         let middle = moment.expected.value;
-        let needed = self.mixture_needed(threshold + self.caution(), persistence(self.step_ms));
+        let least = threshold + self.caution();
+        let needed = self.mixture_needed(least, persistence(self.step_ms));
         let Reading { expected, surprise, side, shift, .. } = reading;
         let upper = within_floats((middle + self.distance(&moment, needed, 1.0)) * unit);
-        let lower = within_floats((middle - self.distance(&moment, needed, -1.0)) * unit);
+        let lower = if moment.absence >= least {
+            expected
+        } else {
+            within_floats((middle - self.distance(&moment, needed, -1.0)) * unit)
+        };
         let band = (lower.min(expected), expected, upper.max(expected));
         let (lower, upper, score) = agreed(band, value, surprise / threshold);
         let days_since = |then_ms: i64| time_ms.saturating_sub(then_ms) as f64 / DAY_MS;
@@ -62,8 +67,10 @@ impl Baseline {
         let units = (value / unit).clamp(-UNITS_MAX, UNITS_MAX);
         let mixture = self.mixture(&moment, units - middle);
         let surprise =
-            (self.surprise(mixture, persistence(self.step_ms)) - self.caution()).max(0.0);
-        let expected = within_floats(middle * unit);
+            self.surprise(mixture, persistence(self.step_ms)).max(moment.absence_of(units));
+        let surprise = (surprise - self.caution()).max(0.0);
+        // An event that does not come is expected to.
+        let expected = within_floats(middle.max(self.absence.least(moment.absence)) * unit);
         let reading = Reading {
             expected,
             surprise,

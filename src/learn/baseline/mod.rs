@@ -7,7 +7,9 @@
 //! how rare a residual of that size is; their mixture is the surprise, and the band is where the
 //! surprise meets the threshold ([`judge`]). During an [`incident`] all learning is slow, so that
 //! trouble does not become normal while it lasts; a [`change`] of level that lasts half a day does.
+//! Where nothing happens most of the time, [`absence`] says when something should have.
 
+mod absence;
 mod change;
 mod channel;
 mod cycle;
@@ -24,6 +26,7 @@ mod verdict;
 
 use super::state::{Fields, Reader, Writer};
 use super::{Calendar, RestoreError, Season};
+use absence::Absence;
 use change::Change;
 use channel::{Channel, Kind, Scale};
 use experts::{Expected, Experts, Place};
@@ -74,6 +77,7 @@ pub struct Baseline {
     history: [f32; 3],
     incident: Incident,
     change: Change,
+    absence: Absence,
     /// When a new level was accepted last.
     relearned_ms: Option<i64>,
     /// When the state of its family was taken over.
@@ -102,11 +106,21 @@ struct Moment {
     expected: Expected,
     hour: usize,
     scales: [Scale; 3],
+    /// What the shapes add to the mean at this time, and the surprise if no event comes.
+    shape: f64,
+    absence: f64,
+}
+
+impl Moment {
+    /// Returns the surprise of a value as the absence of an event.
+    fn absence_of(&self, value: f64) -> f64 {
+        if value <= 0.0 { self.absence } else { 0.0 }
+    }
 }
 
 impl Baseline {
     /// The size of what [`Baseline::serialize`] returns.
-    pub const STATE_BYTES: usize = 2_045;
+    pub const STATE_BYTES: usize = 2_011;
 
     /// Returns a baseline that knows nothing.
     pub fn new(season: Season, calendar: Calendar) -> Baseline {
@@ -130,6 +144,7 @@ impl Baseline {
             history: [0.0; 3],
             incident: Incident::default(),
             change: Change::default(),
+            absence: Absence::default(),
             relearned_ms: None,
             inherited_ms: None,
         }
@@ -195,6 +210,9 @@ impl Baseline {
         }
         if self.samples > 1 {
             self.learn_residual(&moment, residual);
+        }
+        if self.absence.learn(value, moment.shape, moment.absence, &moment.tempo) {
+            self.relearned_ms = Some(time_ms);
         }
         let when = (self.season, moment.place, moment.is_holiday);
         self.experts.learn(value, &moment.expected, when, &moment.tempo);
@@ -265,6 +283,7 @@ impl Baseline {
         io.f32s(&mut self.history)?;
         self.incident.fields(io)?;
         self.change.fields(io)?;
+        self.absence.fields(io)?;
         io.option_i64(&mut self.relearned_ms)?;
         io.option_i64(&mut self.inherited_ms)
     }
@@ -280,6 +299,7 @@ impl Baseline {
         self.history = [0.0; 3];
         self.incident = Incident::default();
         self.change = Change::default();
+        self.absence = Absence::default();
         self.settling = 0;
     }
 
@@ -401,6 +421,7 @@ impl Baseline {
         self.bias = (f64::from(self.bias) * by) as f32;
         self.channels.iter_mut().for_each(|channel| channel.rescale(by));
         self.change.rescale(by);
+        self.absence.rescale(by);
         self.recurring.rescale(by);
     }
 
@@ -428,6 +449,9 @@ impl Baseline {
         let late_ms = (gap_ms - self.step_ms).max(0.0);
         let place = Place::new(week_ms, day);
         let expected = self.experts.expect(self.season, place, late_ms, &tempo);
+        let shape = self.experts.shape(&expected);
+        let days = time_ms.saturating_sub(self.first_ms) as f64 / DAY_MS;
+        let absence = self.absence.surprise(shape, days, &tempo);
         let hour = Hours::of(week_ms);
         let share = if self.season == Season::Flat { 1.0 } else { self.hours.share(hour, day) };
         let (recurring, in_means) = if self.season == Season::Flat {
@@ -439,7 +463,7 @@ impl Baseline {
         let around = (f64::from(self.bias), share, base);
         let scales = [(0, base), (1, in_means), (2, in_means)]
             .map(|(k, least)| self.channels[k].scale(&tempo, around, least));
-        Moment { tempo, week_ms, place, is_holiday, expected, hour, scales }
+        Moment { tempo, week_ms, place, is_holiday, expected, hour, scales, shape, absence }
     }
 
     fn learn_residual(&mut self, moment: &Moment, residual: f64) {

@@ -118,9 +118,9 @@ impl ParetoTail {
     }
 }
 
-const BINS: usize = 40;
-/// ln 0.5, where the first bin begins.
-const BIN_FIRST_LN: f64 = -std::f64::consts::LN_2;
+const BINS: usize = 35;
+/// Where the first bin begins: ln of 0.5 x 1.25^5, just below [`PEAK_MIN`].
+const BIN_FIRST_LN: f64 = 5.0 * BIN_LN - std::f64::consts::LN_2;
 /// ln of the ratio of two edges, 1.25.
 const BIN_LN: f64 = 0.223_143_551_314_209_76;
 /// Below this a z is everyday and counts for nothing.

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use forewarn::learn::{Baseline, Calendar, Season, default_threshold};
+use forewarn::learn::{Baseline, Calendar, Season, Side, default_threshold};
 
 use super::support::{DAY_MS, HOUR_MS, MINUTE_MS, Run, START_MS, busy, noise};
 
@@ -91,6 +91,31 @@ fn a_working_day_that_breaks_off_is_found() {
             let stopped = (0..=samples_max).map(|k| (run.now_ms + k * step_ms, 20.0));
             let after = delay(run.baseline.clone(), step_ms, stopped);
             assert!(after.is_some(), "{seed}, not within {samples_max} samples of {step_ms} ms");
+        }
+    }
+}
+
+/// Two events an hour by day and hardly one by night, at random: nobody is woken by a still night,
+/// and that they have stopped is known within two days.
+#[test]
+fn events_that_stay_away_are_missed() {
+    for step_ms in [MINUTE_MS, 5 * MINUTE_MS] {
+        for seed in 0..3 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
+            let mut events = |at: i64| {
+                let is_day = (8 * HOUR_MS..20 * HOUR_MS).contains(&(at % DAY_MS));
+                let an_hour = if is_day { 2.0 } else { 0.2 };
+                f64::from(rng.f64() < an_hour * step_ms as f64 / HOUR_MS as f64)
+            };
+            run.learn(28 * DAY_MS, &mut events);
+            let usual = run.feed(28 * DAY_MS + 11 * HOUR_MS, &mut events);
+            let missed = usual.outside.iter().filter(|(_, verdict)| verdict.side == Side::Below);
+            assert_eq!(missed.count(), 0, "{seed}, {step_ms} ms");
+            let steps = 2 * DAY_MS / step_ms;
+            let stopped = (0..steps).map(|k| (run.now_ms + k * step_ms, 0.0));
+            let after = delay(run.baseline.clone(), step_ms, stopped);
+            assert!(after.is_some(), "{seed}, not within two days at {step_ms} ms");
         }
     }
 }
