@@ -15,6 +15,8 @@ const LONGEST: f64 = 2.0;
 const EVENTS_A_DAY: f64 = 6.0;
 /// The surprise from which what does not come is also what is expected.
 const OVERDUE: f64 = 2.0;
+/// No gap misses more.
+const MISSED_MAX: f64 = 1e6;
 /// The surprise at which, half a day later at least, it is believed that no event comes any more.
 const ACCEPTED: f64 = 6.0;
 
@@ -88,7 +90,7 @@ impl Absence {
             self.size = (size + gain * (x - size)) as f32;
             return false;
         }
-        self.missed = (f64::from(self.missed) + self.due(shape)) as f32;
+        self.missed = (f64::from(self.missed) + self.due(shape)).min(MISSED_MAX) as f32;
         self.quiet += tempo.elapsed as f32;
         let is_accepted = surprise >= ACCEPTED && f64::from(self.quiet) >= tempo.day / 2.0;
         if is_accepted {

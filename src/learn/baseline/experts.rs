@@ -5,6 +5,8 @@ use crate::learn::Season;
 use crate::learn::state::Fields;
 
 const HOUR_MS: f64 = 3_600_000.0;
+/// The quick level is that of an hour, of so many samples at least: fewer are mostly noise.
+const QUICK_SAMPLES: f64 = 12.0;
 
 /// What is expected at a time: four experts, each weighted by how well it did.
 ///
@@ -151,7 +153,7 @@ impl Experts {
         };
         let slow = tempo.gain(tempo.day / 2.0);
         self.level += slow * off(0);
-        self.quick += tempo.gain((tempo.day / 24.0).max(4.0)) * off(3);
+        self.quick += tempo.gain((tempo.day / 24.0).max(QUICK_SAMPLES)) * off(3);
         if season == Season::Flat {
             return;
         }
@@ -221,14 +223,16 @@ impl Experts {
         }
     }
 
-    /// Moves what is expected slowly by so much: a new level is accepted.
-    pub(super) fn shift(&mut self, by: f64) {
+    /// Accepts a new level: moves what is expected slowly by so much, and the quick level to where
+    /// that is now.
+    pub(super) fn accept(&mut self, seasonal: &Seasonal, by: f64) {
         self.levels().into_iter().for_each(|level| *level += by);
+        self.quick = seasonal.expected + by;
     }
 
     /// Moves everything that is expected by so much: it is another series.
     pub(super) fn shift_all(&mut self, by: f64) {
-        self.shift(by);
+        self.levels().into_iter().for_each(|level| *level += by);
         self.quick += by;
     }
 

@@ -36,11 +36,11 @@ impl Grain {
     }
 
     /// Returns what of the smallest step is no news, and what that counts for in means over samples;
-    /// `magnitude` is the mean absolute value.
-    pub(super) fn sizes(&self, magnitude: f64) -> (f64, f64) {
+    /// `usual` is the mean absolute value, or what is expected now.
+    pub(super) fn sizes(&self, usual: f64) -> (f64, f64) {
         let known = if self.seen >= OFTEN { 1.0 } else { DEPARTURE };
         let least = known * f64::from(self.least);
-        (least, if least <= magnitude { least } else { EVENT_IN_MEANS * least })
+        (least, if least <= usual { least } else { EVENT_IN_MEANS * least })
     }
 
     /// Learns the next value.

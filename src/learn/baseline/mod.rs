@@ -329,7 +329,7 @@ impl Baseline {
         let moved = self.change.learn(value, &seasonal, (is_off, time_ms), &moment.tempo);
         if let Some(by) = moved {
             accepted = true;
-            self.experts.shift(by);
+            self.experts.accept(&seasonal, by);
             self.incident = Incident::default();
             self.forget_drift();
         }
@@ -433,15 +433,14 @@ impl Baseline {
         let (week_ms, is_holiday) = self.calendar.place(time_ms);
         let magnitude = f64::from(self.magnitude);
         let floor = (0.01 * magnitude).max(1e-9);
-        let (grain, mean_grain) = self.grain.sizes(magnitude);
-        let tempo = Tempo {
+        let mut tempo = Tempo {
             day,
             elapsed: (gap_ms / step_ms).clamp(0.0, ELAPSED_MAX),
             samples: self.samples.max(1) as f64,
             minute: (day / 1440.0).max(1.0),
             floor,
-            grain,
-            mean_grain,
+            grain: 0.0,
+            mean_grain: 0.0,
             least: floor.max(self.grain.departure()),
             pace: 1.0,
             spread_pace: 1.0,
@@ -449,6 +448,9 @@ impl Baseline {
         let late_ms = (gap_ms - self.step_ms).max(0.0);
         let place = Place::new(week_ms, day);
         let expected = self.experts.expect(self.season, place, late_ms, &tempo);
+        // Nearer to a whole step than to none is as good as one.
+        let usual = magnitude.max(2.0 * expected.value.abs());
+        (tempo.grain, tempo.mean_grain) = self.grain.sizes(usual);
         let shape = self.experts.shape(&expected);
         let days = time_ms.saturating_sub(self.first_ms) as f64 / DAY_MS;
         let absence = self.absence.surprise(shape, days, &tempo);
