@@ -7,6 +7,8 @@ use crate::learn::state::Fields;
 const LOOK_MAX: f64 = 30.0;
 /// From this z on what comes back to what is expected comes from an incident.
 const BACK_Z: f64 = 2.0;
+/// From this z on an incident still goes on.
+const INCIDENT_Z: f64 = 8.0;
 /// No z is larger, and one that is smaller is no surprise.
 const Z_MAX: f64 = 1e6;
 const Z_MIN: f64 = 0.1;
@@ -237,9 +239,11 @@ impl Channel {
             pareto.learn(z, cluster, tempo);
         }
         let height = (z > 0.0).then(|| Height::new(z));
+        // An incident is one peak, however long it lasts.
+        let goes_on = tempo.is_incident && z > INCIDENT_Z && residual.abs() > tempo.grain;
         let (above, below) = if residual > 0.0 { (height, None) } else { (None, height) };
-        self.above.learn(above, tempo.elapsed, cluster, days_28);
-        self.below.learn(below, tempo.elapsed, cluster, days_28);
+        self.above.learn(above, tempo.elapsed, cluster, days_28, goes_on);
+        self.below.learn(below, tempo.elapsed, cluster, days_28, goes_on);
 
         let look = self.look(scale, residual);
         if self.kind != Kind::Sudden {

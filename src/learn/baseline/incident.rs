@@ -4,7 +4,7 @@ use crate::learn::state::Fields;
 /// How much slower is learned during an incident.
 const PACE: f64 = 0.3;
 /// How much slower it is learned then how large residuals usually are.
-const SPREAD_PACE: f64 = 0.05;
+const SPREAD_PACE: f64 = 0.03;
 /// How much slower for a day after an incident was accepted.
 const ACCEPTED_PACE: f64 = 0.6;
 /// Samples in running that must be usual before the series has come back, and before the incident is

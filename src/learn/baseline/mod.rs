@@ -207,6 +207,7 @@ impl Baseline {
                 residual = value - moment.expected.value;
             }
             (moment.tempo.pace, moment.tempo.spread_pace) = self.incident.paces();
+            moment.tempo.is_incident = self.incident.is_on();
         }
         if self.samples > 1 {
             self.learn_residual(&moment, residual);
@@ -444,6 +445,7 @@ impl Baseline {
             least: floor.max(self.grain.departure()),
             pace: 1.0,
             spread_pace: 1.0,
+            is_incident: false,
         };
         let late_ms = (gap_ms - self.step_ms).max(0.0);
         let place = Place::new(week_ms, day);

@@ -170,13 +170,15 @@ impl PeakTail {
     }
 
     /// Learns from the height of a sample on this side (none where it lies on the other), `elapsed`
-    /// samples after the one before; `memory` samples are remembered.
+    /// samples after the one before; `memory` samples are remembered. What `goes_on` is of the present
+    /// cluster even if its peak was long ago.
     pub(super) fn learn(
         &mut self,
         height: Option<Height>,
         elapsed: f64,
         cluster: f64,
         memory: f64,
+        goes_on: bool,
     ) {
         self.age = (f64::from(self.age) + elapsed) as f32;
         self.samples += 1.0;
@@ -193,6 +195,7 @@ impl PeakTail {
             *before -= moved;
             self.count(at, moved);
         } else {
+            self.age = if goes_on { 0.0 } else { self.age };
             return;
         }
         (self.peak, self.age) = (at as f32, 0.0);

@@ -22,6 +22,8 @@ pub(super) struct Tempo {
     /// share where the everyday size of residuals is learned.
     pub(super) pace: f64,
     pub(super) spread_pace: f64,
+    /// Whether this is an incident that is not accepted.
+    pub(super) is_incident: bool,
 }
 
 impl Tempo {
@@ -56,6 +58,7 @@ impl Tempo {
             least: 0.0,
             pace: 1.0,
             spread_pace: 1.0,
+            is_incident: false,
         }
     }
 }

@@ -245,18 +245,19 @@ fn an_incident_of_ten_times_the_usual_leaves_a_band_to_judge_the_next_day_by() {
     let day = |at: i64| 100.0 + 50.0 * (std::f64::consts::TAU * at as f64 / DAY_MS as f64).sin();
     let shapes: [(&str, &dyn Fn(i64) -> f64); 2] = [("flat", &|_| 100.0), ("a day", &day)];
     let cases = [
-        (MINUTE_MS, 1, 1.1),
-        (MINUTE_MS, 6, 1.25),
-        (STEP_MS, 1, 1.1),
-        (STEP_MS, 6, 1.25),
-        (HOUR_MS, 1, 1.25),
-        (HOUR_MS, 6, 1.45),
+        (MINUTE_MS, 1, [1.1, 1.1]),
+        (MINUTE_MS, 6, [1.1, 1.1]),
+        (STEP_MS, 1, [1.1, 1.1]),
+        (STEP_MS, 6, [1.1, 1.15]),
+        (HOUR_MS, 1, [1.25, 1.25]),
+        (HOUR_MS, 6, [1.3, 1.3]),
     ];
-    for ((shape, value), (step_ms, hours, wider_max), factor) in shapes
-        .into_iter()
-        .flat_map(|shape| cases.map(|case| [(shape, case, 10.0), (shape, case, 0.0)]))
-        .flatten()
-    {
+    let all = shapes.into_iter().flat_map(|shape| {
+        cases.into_iter().flat_map(move |(step_ms, hours, [ten, none])| {
+            [(10.0, ten), (0.0, none)].map(|times| (shape, step_ms, hours, times))
+        })
+    });
+    for ((shape, value), step_ms, hours, (factor, wider_max)) in all {
         let mut rng = fastrand::Rng::with_seed(3);
         let mut calm = Run::new(Season::HourOfWeek, step_ms);
         calm.learn(21 * DAY_MS + 10 * HOUR_MS, |at| value(at) + 2.0 * noise(&mut rng));
