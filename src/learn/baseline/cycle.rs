@@ -87,12 +87,18 @@ impl<const N: usize> Cycle<N> {
     }
 
     /// Learns that the shape at a place was off by so much, of which at most `limit` is believed.
-    /// What is off by more puts the bucket in doubt: it rests on fewer passes, so that the next move
+    /// What is off by more, where nothing finer explains it, puts the bucket in doubt: it rests on fewer passes, so that the next move
     /// it further, and while it rests on one alone four times the limit is believed. So what happened
     /// once, in the first pass, is not expected for months. In its first pass a bucket is the mean
     /// of what came near it, whatever its neighbour says: a bucket of which little was seen would
     /// else make up, many times over, for what the one before it has wrong.
-    pub(super) fn learn(&mut self, spot: Spot, tempo: &Tempo, off: f64, limit: f64) {
+    pub(super) fn learn(
+        &mut self,
+        spot: Spot,
+        tempo: &Tempo,
+        (off, limit): (f64, f64),
+        is_doubted: bool,
+    ) {
         self.open(spot.first);
         let said = self.at(spot);
         let per_pass = Self::per_pass(tempo.day).max(1.0);
@@ -101,7 +107,7 @@ impl<const N: usize> Cycle<N> {
                 let before = f64::from(self.open.visits[k]);
                 let share = weight / per_pass;
                 let is_first = before < 0.99;
-                let visits = if off.abs() > limit && !is_first {
+                let visits = if is_doubted && off.abs() > limit && !is_first {
                     (before.min(Self::PASSES) * (1.0 - DOUBT * share)).max(1.0)
                 } else {
                     (before + share).min(15.0)
@@ -215,7 +221,7 @@ mod tests {
             if !(DAY_MS - 60 * MINUTE_MS..=DAY_MS + 30 * MINUTE_MS).contains(&at_ms) {
                 assert_eq!(is_passed, at_ms > DAY_MS, "{at_ms}");
             }
-            cycle.learn(spot, &Tempo::usual(1440.0), wave(at_ms) - cycle.at(spot), 9.0);
+            cycle.learn(spot, &Tempo::usual(1440.0), (wave(at_ms) - cycle.at(spot), 9.0), true);
         }
         for at_ms in (0..DAY_MS).step_by(7 * MINUTE_MS as usize) {
             let off = cycle.at(Cycle::<DAY_BUCKETS>::spot(at_ms, 1440.0)) - wave(at_ms);
@@ -235,7 +241,7 @@ mod tests {
         for hour in 0..48 {
             let spot = Cycle::<DAY_BUCKETS>::spot(hour * 60 * MINUTE_MS, 24.0);
             assert_eq!(cycle.passes(spot, 24.0) >= 1.0, hour >= 24, "{hour}");
-            cycle.learn(spot, &Tempo::usual(24.0), 1.0, 9.0);
+            cycle.learn(spot, &Tempo::usual(24.0), (1.0, 9.0), true);
         }
     }
 
@@ -245,7 +251,7 @@ mod tests {
         let mut cycle = Cycle::<WEEK_BUCKETS>::new();
         for at_ms in (0..7 * DAY_MS).step_by(MINUTE_MS as usize) {
             let spot = Cycle::<WEEK_BUCKETS>::spot(at_ms, 1440.0);
-            cycle.learn(spot, &Tempo::usual(1440.0), shape(at_ms) - cycle.at(spot), 9.0);
+            cycle.learn(spot, &Tempo::usual(1440.0), (shape(at_ms) - cycle.at(spot), 9.0), true);
         }
         for hour in 0..168 {
             let said = cycle.at(Cycle::<WEEK_BUCKETS>::spot(hour * 60 * MINUTE_MS, 1440.0));

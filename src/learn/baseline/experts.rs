@@ -6,7 +6,7 @@ use crate::learn::state::Fields;
 
 const HOUR_MS: f64 = 3_600_000.0;
 /// The quick level is that of an hour, of so many samples at least: fewer are mostly noise.
-const QUICK_SAMPLES: f64 = 12.0;
+const QUICK_SAMPLES: f64 = 6.0;
 
 /// What is expected at a time: four experts, each weighted by how well it did.
 ///
@@ -171,13 +171,19 @@ impl Experts {
         if !day_passed {
             // The first pass draws the day's shape around the level of that moment.
             let shape = off(0) - expected.day_part;
-            self.day.learn(place.day, tempo, shape, f64::MAX);
+            self.day.learn(place.day, tempo, (shape, f64::MAX), false);
             return;
         }
         let limit = limit(1, 3.0);
-        self.day.learn(place.day, tempo, x - expected.experts[1], limit);
+        let (off_day, off_week) = (x - expected.experts[1], x - expected.experts[2]);
+        // A weekend is off the day's shape, and none of its faults.
+        let is_doubted = match season {
+            Season::HourOfWeek => expected.is_passed[1] && off_week.abs() > limit,
+            _ => true,
+        };
+        self.day.learn(place.day, tempo, (off_day, limit), is_doubted);
         if season == Season::HourOfWeek {
-            self.week.learn(place.week, tempo, x - expected.experts[2], limit);
+            self.week.learn(place.week, tempo, (off_week, limit), true);
         }
     }
 

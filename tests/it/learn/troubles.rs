@@ -58,7 +58,7 @@ fn troubles_of_a_clean_service_are_found() {
             ("shift up", &|at, _, n| 1.2 * busy(at) + n, shift_within),
             ("shift down", &|at, _, n| 0.8 * busy(at) + n, shift_within),
             ("stop", &|_, _, _| 0.0, 1),
-            ("the day three hours late", &|at, _, n| busy(at - 3 * HOUR_MS) + n, 1),
+            ("the day three hours late", &|at, _, n| busy(at - 3 * HOUR_MS) + n, shift_within),
         ];
         check(step_ms, &troubles);
     }
