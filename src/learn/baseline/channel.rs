@@ -86,8 +86,11 @@ impl Scale {
 
     /// Returns the size of the least residual on a side whose z is at least this; nothing where
     /// there is none. The inverse of [`Channel::z`].
-    fn residual(&self, z: f64, side: f64) -> Option<f64> {
+    fn residual(&self, kind: Kind, z: f64, side: f64) -> Option<f64> {
         let (look, memory) = (z * self.unit, side * self.memory);
+        if kind == Kind::Sudden {
+            return Some((look + memory).max(look / 2.0).max(self.least));
+        }
         let size = memory + (look - memory) / self.gain.max(f64::MIN_POSITIVE);
         (size <= self.clip).then_some(size.max(look / 2.0).max(self.least))
     }
@@ -217,7 +220,7 @@ impl Channel {
         }
         let (mut usual, mut unusual) = (Height::new(Z_MIN), Height::new(Z_MAX));
         if self.surprise_of(tempo, usual, above) >= needed {
-            return scale.residual(Z_MIN, side);
+            return scale.residual(self.kind, Z_MIN, side);
         }
         for _ in 0..HALVINGS {
             let ln = f64::midpoint(usual.ln, unusual.ln);
@@ -228,7 +231,7 @@ impl Channel {
                 usual = middle;
             }
         }
-        scale.residual(unusual.z, side).filter(|size| *size < below)
+        scale.residual(self.kind, unusual.z, side).filter(|size| *size < below)
     }
 
     /// Learns from a sample's residual, whose z was `z`.

@@ -87,8 +87,8 @@ impl<const N: usize> Cycle<N> {
     }
 
     /// Learns that the shape at a place was off by so much, of which at most `limit` is believed.
-    /// What is off by more, where nothing finer explains it, puts the bucket in doubt: it rests on fewer passes, so that the next move
-    /// it further, and while it rests on one alone four times the limit is believed. So what happened
+    /// What is off by more puts the bucket in doubt, where nothing finer explains it: it rests on
+    /// fewer passes, so that the next move it further, and while it rests on one alone four times the limit is believed. So what happened
     /// once, in the first pass, is not expected for months. In its first pass a bucket is the mean
     /// of what came near it, whatever its neighbour says: a bucket of which little was seen would
     /// else make up, many times over, for what the one before it has wrong.
