@@ -230,10 +230,16 @@ impl Experts {
     }
 
     /// Accepts a new level: moves what is expected slowly by so much, and the quick level to where
-    /// that is now.
+    /// that is now. Where the level is a share of what it was, the shapes are the root of that share:
+    /// nobody knows whether they fall in proportion or stay.
     pub(super) fn accept(&mut self, seasonal: &Seasonal, by: f64) {
         self.levels().into_iter().for_each(|level| *level += by);
         self.quick = seasonal.expected + by;
+        let share = (seasonal.offset + by) / seasonal.offset;
+        if share > 0.0 && share < 1.0 {
+            self.day.rescale(share.sqrt());
+            self.week.rescale(share.sqrt());
+        }
     }
 
     /// Moves everything that is expected by so much: it is another series.

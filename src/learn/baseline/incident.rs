@@ -70,6 +70,11 @@ impl Incident {
         self.lasted > 0.0
     }
 
+    /// Returns for how many samples it has gone on.
+    pub(super) fn lasted(&self) -> f64 {
+        f64::from(self.lasted.max(0.0))
+    }
+
     /// Returns the share of everyday learning, and that of learning how large residuals are.
     pub(super) fn paces(&self) -> (f64, f64) {
         match self.lasted {

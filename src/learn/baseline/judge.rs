@@ -9,6 +9,8 @@ const YOUTH_CAUTION: f64 = 0.6;
 const BORROWED_DAYS: f64 = 7.0;
 /// What a surprise that lasts, three samples of four, counts for more.
 const LASTING: f64 = 0.25;
+/// What a lone sample counts for less, at a sample a minute.
+const LONE: f64 = 0.6;
 
 impl Baseline {
     /// Judges a value by what was learned before; nothing where nobody can tell: cold, after a long
@@ -102,7 +104,7 @@ impl Baseline {
     fn mixture(&self, moment: &Moment, residual: f64) -> f64 {
         let channels = self.channels.iter().zip(&moment.scales);
         let parts = channels.map(|(channel, scale)| {
-            channel.surprise(&moment.tempo, channel.z(scale, residual), residual > 0.0)
+            channel.surprise(&moment.tempo, scale, channel.z(scale, residual), residual > 0.0)
         });
         parts.fold(0.0, f64::max)
     }
@@ -136,13 +138,13 @@ impl Baseline {
         let (two, three) = self.recent();
         let thrice = mixture.min(three);
         let bonus = if thrice > 0.0 { LASTING } else { 0.0 };
-        (mixture - persistence / 2.0).max(mixture.min(two)).max(thrice + bonus)
+        (mixture - LONE * persistence).max(mixture.min(two)).max(thrice + bonus)
     }
 
     /// Returns the least mixture whose surprise is `threshold`.
     fn mixture_needed(&self, threshold: f64, persistence: f64) -> f64 {
         let (two, three) = self.recent();
-        let (lone, lasting) = (threshold + persistence / 2.0, threshold - LASTING);
+        let (lone, lasting) = (threshold + LONE * persistence, threshold - LASTING);
         match (two >= threshold, three >= lasting) {
             (_, true) => lasting,
             (true, false) => threshold,

@@ -4,16 +4,18 @@
 //! [`cycle`]; three [`channel`]s look at the residual (the sudden change, and drifts over about 6
 //! and 48 samples), each with its everyday [`spread`], the sudden one with that of its [`hours`],
 //! with what is [`recurring`] at its time and with the [`grain`] of the values; the [`tail`]s say
-//! how rare a residual of that size is; their mixture is the surprise, and the band is where the
-//! surprise meets the threshold ([`judge`]). During an [`incident`] all learning is slow, so that
-//! trouble does not become normal while it lasts; a [`change`] of level that lasts half a day does.
-//! Where nothing happens most of the time, [`absence`] says when something should have.
+//! how rare a residual of that size is, and the [`extremes`] whether it is small beside others. Their
+//! mixture is the surprise, and the band is where the surprise meets the threshold ([`judge`]).
+//! During an [`incident`] all learning is slow, so that trouble does not become normal while it
+//! lasts; a [`change`] of level that lasts half a day does. Where nothing happens most of the time,
+//! [`absence`] says when something should have.
 
 mod absence;
 mod change;
 mod channel;
 mod cycle;
 mod experts;
+mod extremes;
 mod grain;
 mod hours;
 mod incident;
@@ -28,8 +30,9 @@ use super::state::{Fields, Reader, Writer};
 use super::{Calendar, RestoreError, Season};
 use absence::Absence;
 use change::Change;
-use channel::{Channel, Kind, Scale};
+use channel::{Around, Channel, Kind, Scale};
 use experts::{Expected, Experts, Place};
+use extremes::Extremes;
 use grain::Grain;
 use hours::Hours;
 use incident::{Course, Incident};
@@ -43,7 +46,8 @@ pub use verdict::{Phase, Reading, Shift, Side, Verdict, default_threshold};
 /// With P what the [`experts`](self) expect, r = x - P and b a short memory of r: the channels look
 /// at u = r - b and at means R of r over 6 and 48 samples. Each divides by its everyday size (z),
 /// and mixes two estimates of how rare that z is (-log10 p): s = 0.55 B + 0.45 A +
-/// 0.75 log10(z / 12). The surprise is the largest s, lowered for a lone sample.
+/// 0.75 log10(z / 12) + 0.5 ln(look / small), neither of the last two above 0. The surprise is the
+/// largest s, lowered for a lone sample.
 ///
 /// Units: times in ms, values and band in the signal's unit; inside, a power of two near the mean
 /// absolute value is the unit, so that single floats hold any series and a copy of it in other
@@ -78,6 +82,7 @@ pub struct Baseline {
     incident: Incident,
     change: Change,
     absence: Absence,
+    extremes: Extremes,
     /// When a new level was accepted last.
     relearned_ms: Option<i64>,
     /// When the state of its family was taken over.
@@ -85,7 +90,7 @@ pub struct Baseline {
 }
 
 const MAGIC: [u8; 4] = *b"FWBL";
-const VERSION: u16 = 8;
+const VERSION: u16 = 9;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: u8 = 10;
 const DAY_MS: f64 = 86_400_000.0;
@@ -120,7 +125,7 @@ impl Moment {
 
 impl Baseline {
     /// The size of what [`Baseline::serialize`] returns.
-    pub const STATE_BYTES: usize = 2_011;
+    pub const STATE_BYTES: usize = 2_033;
 
     /// Returns a baseline that knows nothing.
     pub fn new(season: Season, calendar: Calendar) -> Baseline {
@@ -145,6 +150,7 @@ impl Baseline {
             incident: Incident::default(),
             change: Change::default(),
             absence: Absence::default(),
+            extremes: Extremes::default(),
             relearned_ms: None,
             inherited_ms: None,
         }
@@ -207,7 +213,7 @@ impl Baseline {
                 residual = value - moment.expected.value;
             }
             (moment.tempo.pace, moment.tempo.spread_pace) = self.incident.paces();
-            moment.tempo.is_incident = self.incident.is_on();
+            moment.tempo.lasted = self.incident.lasted();
         }
         if self.samples > 1 {
             self.learn_residual(&moment, residual);
@@ -285,6 +291,7 @@ impl Baseline {
         self.incident.fields(io)?;
         self.change.fields(io)?;
         self.absence.fields(io)?;
+        self.extremes.fields(io)?;
         io.option_i64(&mut self.relearned_ms)?;
         io.option_i64(&mut self.inherited_ms)
     }
@@ -423,6 +430,7 @@ impl Baseline {
         self.channels.iter_mut().for_each(|channel| channel.rescale(by));
         self.change.rescale(by);
         self.absence.rescale(by);
+        self.extremes.rescale(by);
         self.recurring.rescale(by);
     }
 
@@ -445,7 +453,7 @@ impl Baseline {
             least: floor.max(self.grain.departure()),
             pace: 1.0,
             spread_pace: 1.0,
-            is_incident: false,
+            lasted: 0.0,
         };
         let late_ms = (gap_ms - self.step_ms).max(0.0);
         let place = Place::new(week_ms, day);
@@ -464,9 +472,11 @@ impl Baseline {
             self.recurring.sizes(week_ms, day)
         };
         let base = self.channels[0].spread.unit(share, tempo.grain, &tempo).max(recurring);
-        let around = (f64::from(self.bias), share, base);
-        let scales = [(0, base), (1, in_means), (2, in_means)]
-            .map(|(k, least)| self.channels[k].scale(&tempo, around, least));
+        let around =
+            Around { bias: f64::from(self.bias), share, base, small: self.extremes.small() };
+        let [sudden, drift, slow] = [(0, base), (1, in_means), (2, in_means)]
+            .map(|(k, least)| self.channels[k].scale(&tempo, &around, least));
+        let scales = [sudden, drift, slow.while_shown_by(&drift)];
         Moment { tempo, week_ms, place, is_holiday, expected, hour, scales, shape, absence }
     }
 
@@ -475,9 +485,10 @@ impl Baseline {
         let mut mixture = 0.0f64;
         for (channel, scale) in self.channels.iter_mut().zip(&moment.scales) {
             let z = channel.z(scale, residual);
-            mixture = mixture.max(channel.surprise(tempo, z, above));
+            mixture = mixture.max(channel.surprise(tempo, scale, z, above));
             channel.learn(tempo, scale, residual, z);
         }
+        self.extremes.learn(residual.abs(), tempo);
         self.history.rotate_right(1);
         self.history[0] = mixture as f32;
 

@@ -47,7 +47,7 @@ const QUANTILE_MIN: f64 = 2.0;
 /// The runs that the mean excess averages over.
 const RUNS: f64 = 300.0;
 /// An excess counts for at most so many mean ones.
-const EXCESS_MAX: f64 = 7.0;
+const EXCESS_MAX: f64 = 6.0;
 
 impl ParetoTail {
     pub(super) fn new() -> ParetoTail {
@@ -129,7 +129,9 @@ const PEAK_MIN: f64 = 1.9;
 const PRIOR: f64 = 30.0;
 /// Counts are kept in sixteenths.
 const COUNT: f64 = 1.0 / 16.0;
-const ONE: u16 = 16;
+const ONE: f64 = 16.0;
+/// Counts are kept for 28 days, and for so many samples at least.
+const SAMPLES_MIN: f64 = 2000.0;
 
 /// How often peaks of each height came, one count for a cluster of samples, on one side.
 #[derive(Clone, Debug)]
@@ -141,11 +143,13 @@ pub(super) struct PeakTail {
     peak: f32,
     /// Samples since that peak.
     age: f32,
+    /// What it counts for, in sixteenths.
+    own: u8,
 }
 
 impl PeakTail {
     pub(super) fn new() -> PeakTail {
-        PeakTail { counts: [0; BINS], samples: 0.0, peak: 0.0, age: f32::MAX }
+        PeakTail { counts: [0; BINS], samples: 0.0, peak: 0.0, age: f32::MAX, own: 0 }
     }
 
     /// Returns -log10 of the probability that a stretch of `tau` samples holds a peak this high,
@@ -162,48 +166,35 @@ impl PeakTail {
                 std::cmp::Ordering::Equal => 1.0 - part,
                 std::cmp::Ordering::Less => 0.0,
             };
-            above = (above - counted).max(0.0);
+            above = (above - counted * f64::from(self.own) * COUNT).max(0.0);
         }
         let spread = 1.0 + height.z / 3.0;
         let prior = PRIOR / (spread * spread * spread);
         libm::log10((f64::from(self.samples) / tau + PRIOR) / (above + prior))
     }
 
-    /// Learns from the height of a sample on this side (none where it lies on the other), `elapsed`
-    /// samples after the one before; `memory` samples are remembered. What `goes_on` is of the present
-    /// cluster even if its peak was long ago.
-    pub(super) fn learn(
-        &mut self,
-        height: Option<Height>,
-        elapsed: f64,
-        cluster: f64,
-        memory: f64,
-        goes_on: bool,
-    ) {
-        self.age = (f64::from(self.age) + elapsed) as f32;
+    /// Learns from the height of a sample on this side (none where it lies on the other). The k-th
+    /// cluster of one incident counts for about 1/k²: an incident of hours is not ten.
+    pub(super) fn learn(&mut self, height: Option<Height>, cluster: f64, tempo: &Tempo) {
+        self.age = (f64::from(self.age) + tempo.elapsed) as f32;
         self.samples += 1.0;
-        if f64::from(self.samples) > memory {
+        if f64::from(self.samples) > (28.0 * tempo.day).max(SAMPLES_MIN) {
             self.forget(0.75);
         }
         let Some(height) = height.filter(|height| height.z >= PEAK_MIN) else { return };
         let at = height.bin();
         if f64::from(self.age) > cluster {
-            self.count(at, ONE);
+            let share = cluster / tempo.lasted.max(cluster);
+            self.own = (ONE * share * share).ceil() as u8;
         } else if at > f64::from(self.peak) {
             let before = &mut self.counts[self.peak as usize];
-            let moved = (*before).min(ONE);
-            *before -= moved;
-            self.count(at, moved);
+            *before = before.saturating_sub(u16::from(self.own));
         } else {
-            self.age = if goes_on { 0.0 } else { self.age };
             return;
         }
-        (self.peak, self.age) = (at as f32, 0.0);
-    }
-
-    fn count(&mut self, at: f64, sixteenths: u16) {
         let count = &mut self.counts[at as usize];
-        *count = count.saturating_add(sixteenths);
+        *count = count.saturating_add(u16::from(self.own));
+        (self.peak, self.age) = (at as f32, 0.0);
     }
 
     /// Keeps only a share of what was counted.
@@ -223,6 +214,7 @@ impl PeakTail {
         io.f32(&mut self.samples)?;
         io.f32(&mut self.peak)?;
         self.peak = self.peak.clamp(0.0, BINS as f32 - 1.0);
-        io.f32(&mut self.age)
+        io.f32(&mut self.age)?;
+        io.u8(&mut self.own)
     }
 }

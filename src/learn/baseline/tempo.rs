@@ -22,8 +22,8 @@ pub(super) struct Tempo {
     /// share where the everyday size of residuals is learned.
     pub(super) pace: f64,
     pub(super) spread_pace: f64,
-    /// Whether this is an incident that is not accepted.
-    pub(super) is_incident: bool,
+    /// Samples that the present incident has lasted; 0 where there is none.
+    pub(super) lasted: f64,
 }
 
 impl Tempo {
@@ -58,7 +58,7 @@ impl Tempo {
             least: 0.0,
             pace: 1.0,
             spread_pace: 1.0,
-            is_incident: false,
+            lasted: 0.0,
         }
     }
 }

@@ -75,6 +75,26 @@ fn a_reading_has_the_score_of_a_verdict_at_every_threshold() {
     }
 }
 
+/// Also where another value was judged: what is drawn beside a value is not only right about it.
+#[test]
+fn the_band_ends_where_other_values_would_be_outside() {
+    let (mut baseline, threshold) = (fresh(), default_threshold(STEP_MS));
+    let mut edges = 0;
+    for (k, (at_ms, x)) in eventful(4_000).into_iter().enumerate() {
+        let score = |value: f64| baseline.judge(at_ms, value, threshold).map(|said| said.score);
+        if let Some(said) = baseline.judge(at_ms, x, threshold).filter(|_| k % 3 == 0) {
+            // The value's own side has its edge from the value itself.
+            let edge = if x > said.expected { said.lower } else { said.upper };
+            let at = |share: f64| said.expected + share * (edge - said.expected);
+            assert!(score(at(1.003)).unwrap() >= 1.0, "{k}: {said:?}");
+            assert!(score(at(0.997)).unwrap() < 1.0, "{k}: {said:?}");
+            edges += usize::from(edge != said.expected);
+        }
+        baseline.learn(at_ms, x);
+    }
+    assert!(edges > 1_000, "{edges}");
+}
+
 #[test]
 fn a_replay_says_what_was_said_live_with_all_its_restarts() {
     let (samples, threshold) = (eventful(4_000), default_threshold(STEP_MS));
