@@ -10,8 +10,12 @@ pub(super) const WEEK_BUCKETS: usize = 168;
 const VISIT: f32 = 1.0 / 16.0;
 /// The share of its passes that a bucket loses where a whole pass contradicts it.
 const DOUBT: f64 = 0.4;
-/// How much further than else a bucket goes while it rests on one pass or less.
+/// How much further than else a bucket in doubt goes while it rests on one pass or less, and what of
+/// a pass it rests on where it is known to be wrong.
 const UNSURE: f64 = 4.0;
+const WRONG: f64 = 1.0 / 3.0;
+/// What the first pass of a bucket counts for less, once there was a second.
+const FIRST_LESS: f64 = 0.5;
 
 /// A shape over a day (96 buckets) or a week (168), linear between the buckets' centres, which lie
 /// on the full hour and its parts. Samples that come no more often than once in a bucket belong to
@@ -34,6 +38,16 @@ struct Open {
     values: [f32; 2],
     /// Passes; samples where a bucket sees less than one in a pass.
     visits: [f32; 2],
+}
+
+/// Whether a sample contradicts what a bucket says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    None,
+    /// It is far off.
+    Doubted,
+    /// It is far off, and as another shape says: what came in the first pass happened once.
+    Wrong,
 }
 
 /// A place among the buckets: between the centres of `first` and the one after it.
@@ -66,6 +80,12 @@ impl<const N: usize> Cycle<N> {
         }
     }
 
+    /// Returns what the values on the full hours alone say at a place in the week.
+    pub(super) fn at_hours(&self, week: Spot) -> f64 {
+        let at = |hour: usize| f64::from(self.bucket(hour % 24 * (N / 24) % N).0);
+        at(week.first) * (1.0 - week.weight) + at(week.first + 1) * week.weight
+    }
+
     pub(super) fn at(&self, spot: Spot) -> f64 {
         let (first, second) = (self.bucket(spot.first), self.bucket((spot.first + 1) % N));
         f64::from(first.0) * (1.0 - spot.weight) + f64::from(second.0) * spot.weight
@@ -86,18 +106,18 @@ impl<const N: usize> Cycle<N> {
         least / (0.9 * Self::per_pass(day).clamp(0.25, 1.0))
     }
 
-    /// Learns that the shape at a place was off by so much, of which at most `limit` is believed.
-    /// What is off by more puts the bucket in doubt, where nothing finer explains it: it rests on
-    /// fewer passes, so that the next move it further, and while it rests on one alone four times the limit is believed. So what happened
-    /// once, in the first pass, is not expected for months. In its first pass a bucket is the mean
-    /// of what came near it, whatever its neighbour says: a bucket of which little was seen would
-    /// else make up, many times over, for what the one before it has wrong.
+    /// Learns that the shape at a place was off by so much, of which at most `limit` is believed. A
+    /// bucket in doubt rests on fewer passes, so that the next move it further, while it rests on one
+    /// alone at four times the limit, and without one where it is known to be wrong: what happened
+    /// once, in the first pass, is not expected for months. In its first pass a bucket is the mean of
+    /// what came near it, whatever its neighbour says: a bucket of which little was seen would else
+    /// make up, many times over, for what the one before it has wrong.
     pub(super) fn learn(
         &mut self,
         spot: Spot,
         tempo: &Tempo,
         (off, limit): (f64, f64),
-        is_doubted: bool,
+        doubt: Doubt,
     ) {
         self.open(spot.first);
         let said = self.at(spot);
@@ -107,21 +127,25 @@ impl<const N: usize> Cycle<N> {
                 let before = f64::from(self.open.visits[k]);
                 let share = weight / per_pass;
                 let is_first = before < 0.99;
-                let visits = if is_doubted && off.abs() > limit && !is_first {
+                let visits = if doubt != Doubt::None && !is_first {
                     (before.min(Self::PASSES) * (1.0 - DOUBT * share)).max(1.0)
                 } else {
                     (before + share).min(15.0)
                 };
                 self.open.visits[k] = visits as f32;
-                let averaged = (visits.min(Self::PASSES) * per_pass).max(weight);
-                let limit = if visits <= 1.0 { UNSURE * limit } else { limit };
-                let off = off.clamp(-limit, limit);
-                // What was never seen is hardly an incident's doing.
-                let (pace, off) = if is_first {
-                    (tempo.pace.max(0.5), off + said - f64::from(self.open.values[k]))
+                // Of the first pass nobody knew more than that pass.
+                let passes = visits.min(Self::PASSES) - FIRST_LESS * (visits - 1.0).clamp(0.0, 1.0);
+                let is_wrong = doubt == Doubt::Wrong && visits <= 1.0;
+                // What was never seen, or is known to be wrong, is hardly an incident's doing.
+                let (passes, pace, off) = if is_first {
+                    (passes, 1.0, off + said - f64::from(self.open.values[k]))
+                } else if is_wrong {
+                    (WRONG, 1.0, off)
                 } else {
-                    (tempo.pace, off)
+                    let limit = if visits <= 1.0 { UNSURE * limit } else { limit };
+                    (passes, tempo.pace, off.clamp(-limit, limit))
                 };
+                let averaged = (passes * per_pass).max(weight);
                 self.open.values[k] += (pace * weight / averaged * off) as f32;
             }
         }
@@ -221,7 +245,12 @@ mod tests {
             if !(DAY_MS - 60 * MINUTE_MS..=DAY_MS + 30 * MINUTE_MS).contains(&at_ms) {
                 assert_eq!(is_passed, at_ms > DAY_MS, "{at_ms}");
             }
-            cycle.learn(spot, &Tempo::usual(1440.0), (wave(at_ms) - cycle.at(spot), 9.0), true);
+            cycle.learn(
+                spot,
+                &Tempo::usual(1440.0),
+                (wave(at_ms) - cycle.at(spot), 9.0),
+                Doubt::Doubted,
+            );
         }
         for at_ms in (0..DAY_MS).step_by(7 * MINUTE_MS as usize) {
             let off = cycle.at(Cycle::<DAY_BUCKETS>::spot(at_ms, 1440.0)) - wave(at_ms);
@@ -241,7 +270,7 @@ mod tests {
         for hour in 0..48 {
             let spot = Cycle::<DAY_BUCKETS>::spot(hour * 60 * MINUTE_MS, 24.0);
             assert_eq!(cycle.passes(spot, 24.0) >= 1.0, hour >= 24, "{hour}");
-            cycle.learn(spot, &Tempo::usual(24.0), (1.0, 9.0), true);
+            cycle.learn(spot, &Tempo::usual(24.0), (1.0, 9.0), Doubt::Doubted);
         }
     }
 
@@ -251,7 +280,12 @@ mod tests {
         let mut cycle = Cycle::<WEEK_BUCKETS>::new();
         for at_ms in (0..7 * DAY_MS).step_by(MINUTE_MS as usize) {
             let spot = Cycle::<WEEK_BUCKETS>::spot(at_ms, 1440.0);
-            cycle.learn(spot, &Tempo::usual(1440.0), (shape(at_ms) - cycle.at(spot), 9.0), true);
+            cycle.learn(
+                spot,
+                &Tempo::usual(1440.0),
+                (shape(at_ms) - cycle.at(spot), 9.0),
+                Doubt::Doubted,
+            );
         }
         for hour in 0..168 {
             let said = cycle.at(Cycle::<WEEK_BUCKETS>::spot(hour * 60 * MINUTE_MS, 1440.0));

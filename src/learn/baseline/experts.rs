@@ -1,5 +1,5 @@
 use super::Phase;
-use super::cycle::{Cycle, DAY_BUCKETS, Spot, WEEK_BUCKETS};
+use super::cycle::{Cycle, DAY_BUCKETS, Doubt, Spot, WEEK_BUCKETS};
 use super::tempo::Tempo;
 use crate::learn::Season;
 use crate::learn::state::Fields;
@@ -7,18 +7,32 @@ use crate::learn::state::Fields;
 const HOUR_MS: f64 = 3_600_000.0;
 /// The quick level is that of an hour, of so many samples at least: fewer are mostly noise.
 const QUICK_SAMPLES: f64 = 6.0;
+/// Days over which the base of a shape follows the series.
+const BASE_DAYS: f64 = 7.0;
+/// What a bucket of a shape believes of one sample, in mean errors of the day's expert.
+const BELIEVED_ERRORS: f64 = 4.0;
+/// Where day and week differ by more errors of the week's expert than this, the day's is off by the rest.
+const SAME_ERRORS: f64 = 4.0;
 
 /// What is expected at a time: four experts, each weighted by how well it did.
 ///
-/// e0 is a slow level, e1 the time of day over its own slow offset, e2 the hour of the week on top,
-/// e3 a quick level. Weight (E0/Ek)^4 with Ek the mean absolute error of two days. e1 and e2 join
-/// once their buckets were passed; until then the level speaks alone.
+/// e0 is a slow level, e1 the time of day over its own offset, e2 the hour of the week over another,
+/// with what the day's shape does within the hour, e3 a quick level. Weight (E0/Ek)^4 with Ek the
+/// mean absolute error of two days. e1 and e2 join once their buckets were passed; until then the
+/// level speaks alone. Where day and week differ by more than four Ek of the week's, the rest counts
+/// as error of the day's: five good days are no reason to believe it on the sixth.
+///
+/// A shape is learned over a base that moves within weeks, in the first pass not at all. Over the
+/// offset, which follows within half a day what is still wrong with the shape, both would stay wrong
+/// for months: of a day's course at half height on the weekend, hourly, an eighth after two.
 #[derive(Clone, Debug)]
 pub(super) struct Experts {
     level: f64,
     quick: f64,
     day_offset: f64,
     week_offset: f64,
+    day_base: f32,
+    week_base: f32,
     day: Cycle<DAY_BUCKETS>,
     week: Cycle<WEEK_BUCKETS>,
     /// Mean absolute errors.
@@ -50,9 +64,20 @@ pub(super) struct Expected {
     pub(super) value: f64,
     pub(super) phase: Phase,
     experts: [f64; 4],
-    /// The shape of the day alone, and whether day and week were passed.
-    day_part: f64,
+    /// The shapes of day and week, and whether they were passed.
+    shapes: [f64; 2],
     is_passed: [bool; 2],
+}
+
+impl Expected {
+    /// Returns what the shapes of day and week add to the level, as far as they are known.
+    pub(super) fn shape(&self) -> f64 {
+        match self.is_passed {
+            [true, true] => self.shapes[1],
+            [true, false] => self.shapes[0],
+            [false, _] => 0.0,
+        }
+    }
 }
 
 /// What the finest season that is known says, over its slow offset.
@@ -73,6 +98,8 @@ impl Experts {
             quick: 0.0,
             day_offset: 0.0,
             week_offset: 0.0,
+            day_base: 0.0,
+            week_base: 0.0,
             day: Cycle::new(),
             week: Cycle::new(),
             errors: [0.0; 4],
@@ -88,14 +115,12 @@ impl Experts {
         late_ms: f64,
         tempo: &Tempo,
     ) -> Expected {
-        let day_part = self.day.at(place.day);
-        let experts = [
-            self.level,
-            day_part + self.day_offset,
-            day_part + self.week.at(place.week) + self.week_offset,
-            self.quick,
-        ];
         let day_passed = season != Season::Flat && self.day.passes(place.day, tempo.day) >= 1.0;
+        let day = self.day.at(place.day);
+        let within_hour = if day_passed { day - self.day.at_hours(place.week) } else { 0.0 };
+        let shapes = [day, self.week.at(place.week) + within_hour];
+        let experts =
+            [self.level, shapes[0] + self.day_offset, shapes[1] + self.week_offset, self.quick];
         let week_passed = season == Season::HourOfWeek
             && day_passed
             && self.week.passes(place.week, tempo.day) >= 1.0;
@@ -104,13 +129,18 @@ impl Experts {
         let knows_week = knows_day && week_passed && has_history(2);
         let joined = [true, knows_day, knows_week, self.seen[3] >= 60.0];
         let least = 1e-3 * tempo.floor + f64::MIN_POSITIVE;
+        let mut errors = self.errors.map(f64::from);
+        if knows_week {
+            let apart = (experts[1] - experts[2]).abs();
+            errors[1] += (apart - SAME_ERRORS * errors[2]).max(0.0);
+        }
         // What the quick level knows ages within the hour.
         let stale = if late_ms > 0.0 { libm::exp(-late_ms / HOUR_MS) } else { 1.0 };
-        let slowest = f64::from(self.errors[0]) + least;
+        let slowest = errors[0] + least;
         let (mut sum, mut weights) = (0.0, 0.0);
         for k in 0..4 {
             if joined[k] {
-                let ratio = (slowest / (f64::from(self.errors[k]) + least)).clamp(1e-3, 1e3);
+                let ratio = (slowest / (errors[k] + least)).clamp(1e-3, 1e3);
                 let weight = if k == 3 { stale } else { 1.0 } * (ratio * ratio) * (ratio * ratio);
                 sum += weight * experts[k];
                 weights += weight;
@@ -122,7 +152,7 @@ impl Experts {
             (false, false) => Phase::Level,
         };
         let is_passed = [day_passed, week_passed];
-        Expected { value: sum / weights, phase, experts, day_part, is_passed }
+        Expected { value: sum / weights, phase, experts, shapes, is_passed }
     }
 
     /// Learns from a value; `expected` is what [`Experts::expect`] said for its time. On a holiday
@@ -137,10 +167,11 @@ impl Experts {
         if tempo.samples <= 1.0 {
             (self.level, self.quick) = (x, x);
             (self.day_offset, self.week_offset) = (x, x);
+            (self.day_base, self.week_base) = (x as f32, x as f32);
             return;
         }
         let errors = self.errors.map(f64::from);
-        let day_passed = expected.is_passed[0];
+        let [day_passed, week_passed] = expected.is_passed;
         self.learn_errors(x, expected, tempo);
 
         let fresh = tempo.samples < 10.0;
@@ -157,33 +188,43 @@ impl Experts {
         if season == Season::Flat {
             return;
         }
+        let [day, week] = expected.shapes;
+        let off_bases = [(day, self.day_base), (week, self.week_base)]
+            .map(|(shape, base)| x - shape - f64::from(base));
         if day_passed {
             self.day_offset += slow * off(1);
-            if season == Season::HourOfWeek {
-                self.week_offset += slow * off(2);
-            }
+            let (k, shape) = if week_passed { (2, week) } else { (1, day) };
+            let off_best = x - shape - f64::from(self.week_base);
+            let believed = |k: usize, off: f64| off.clamp(-limit(k, 6.0), limit(k, 6.0));
+            let gain = tempo.gain(BASE_DAYS * tempo.day);
+            self.day_base += (gain * believed(1, off_bases[0])) as f32;
+            self.week_base += (gain * believed(k, off_best)) as f32;
         } else {
-            (self.day_offset, self.week_offset) = (self.level, self.level);
+            self.day_offset = f64::from(self.day_base);
+        }
+        if week_passed {
+            self.week_offset += slow * off(2);
+        } else {
+            self.week_offset = f64::from(self.week_base);
         }
         if is_holiday {
             return;
         }
-        if !day_passed {
-            // The first pass draws the day's shape around the level of that moment.
-            let shape = off(0) - expected.day_part;
-            self.day.learn(place.day, tempo, (shape, f64::MAX), false);
-            return;
-        }
-        let limit = limit(1, 3.0);
-        let (off_day, off_week) = (x - expected.experts[1], x - expected.experts[2]);
+        let limit = limit(1, BELIEVED_ERRORS);
+        let believed = |is_passed: bool| if is_passed { limit } else { f64::MAX };
+        let [off_day, off_week] = [1, 2].map(|k| (x - expected.experts[k]).abs());
+        let is_weekly = season == Season::HourOfWeek;
         // A weekend is off the day's shape, and none of its faults.
-        let is_doubted = match season {
-            Season::HourOfWeek => expected.is_passed[1] && off_week.abs() > limit,
-            _ => true,
-        };
-        self.day.learn(place.day, tempo, (off_day, limit), is_doubted);
-        if season == Season::HourOfWeek {
-            self.week.learn(place.week, tempo, (off_week, limit), true);
+        let is_doubted = if is_weekly { week_passed && off_week > limit } else { off_day > limit };
+        let doubt = if is_doubted { Doubt::Doubted } else { Doubt::None };
+        self.day.learn(place.day, tempo, (off_bases[0], believed(day_passed)), doubt);
+        if is_weekly {
+            let doubt = match (off_week > limit, off_day < limit.min(off_week / 4.0)) {
+                (false, _) => Doubt::None,
+                (true, false) => Doubt::Doubted,
+                (true, true) => Doubt::Wrong,
+            };
+            self.week.learn(place.week, tempo, (off_bases[1], believed(week_passed)), doubt);
         }
     }
 
@@ -220,25 +261,21 @@ impl Experts {
         Seasonal { season, expected, offset, error }
     }
 
-    /// Returns what the shapes of day and week add to the level, as far as they are known.
-    pub(super) fn shape(&self, expected: &Expected) -> f64 {
-        match expected.is_passed {
-            [true, true] => expected.experts[2] - self.week_offset,
-            [true, false] => expected.day_part,
-            [false, _] => 0.0,
-        }
-    }
-
     /// Accepts a new level: moves what is expected slowly by so much, and the quick level to where
-    /// that is now. Where the level is a share of what it was, the shapes are the root of that share:
-    /// nobody knows whether they fall in proportion or stay.
+    /// that is now. Before a week was seen it may be the weekend, and the week's base stays. Where the
+    /// level is a share of what it was, the shapes are the root of that share: nobody knows whether
+    /// they fall in proportion or stay.
     pub(super) fn accept(&mut self, seasonal: &Seasonal, by: f64) {
         self.levels().into_iter().for_each(|level| *level += by);
         self.quick = seasonal.expected + by;
-        let share = (seasonal.offset + by) / seasonal.offset;
-        if share > 0.0 && share < 1.0 {
-            self.day.rescale(share.sqrt());
-            self.week.rescale(share.sqrt());
+        self.day_base += by as f32;
+        if seasonal.season == 2 {
+            self.week_base += by as f32;
+            let share = self.level / (self.level - by);
+            if share > 0.0 && share < 1.0 {
+                self.day.rescale(share.sqrt());
+                self.week.rescale(share.sqrt());
+            }
         }
     }
 
@@ -246,12 +283,17 @@ impl Experts {
     pub(super) fn shift_all(&mut self, by: f64) {
         self.levels().into_iter().for_each(|level| *level += by);
         self.quick += by;
+        self.day_base += by as f32;
+        self.week_base += by as f32;
     }
 
     /// Multiplies what was learned: another unit.
     pub(super) fn rescale(&mut self, by: f64) {
         self.levels().into_iter().for_each(|level| *level *= by);
         self.quick *= by;
+        for base in [&mut self.day_base, &mut self.week_base] {
+            *base = (f64::from(*base) * by) as f32;
+        }
         self.day.rescale(by);
         self.week.rescale(by);
         self.errors = self.errors.map(|error| (f64::from(error) * by) as f32);
@@ -272,6 +314,8 @@ impl Experts {
     pub(super) fn fields<F: Fields>(&mut self, io: &mut F) -> Result<(), F::Error> {
         self.levels().into_iter().try_for_each(|level| io.f64(level))?;
         io.f64(&mut self.quick)?;
+        io.f32(&mut self.day_base)?;
+        io.f32(&mut self.week_base)?;
         self.day.fields(io)?;
         self.week.fields(io)?;
         io.f32s(&mut self.errors)?;

@@ -125,7 +125,7 @@ impl Moment {
 
 impl Baseline {
     /// The size of what [`Baseline::serialize`] returns.
-    pub const STATE_BYTES: usize = 2_033;
+    pub const STATE_BYTES: usize = 2_041;
 
     /// Returns a baseline that knows nothing.
     pub fn new(season: Season, calendar: Calendar) -> Baseline {
@@ -461,7 +461,7 @@ impl Baseline {
         // Nearer to a whole step than to none is as good as one.
         let usual = magnitude.max(2.0 * expected.value.abs());
         (tempo.grain, tempo.mean_grain) = self.grain.sizes(usual);
-        let shape = self.experts.shape(&expected);
+        let shape = expected.shape();
         let days = time_ms.saturating_sub(self.first_ms) as f64 / DAY_MS;
         let absence = self.absence.surprise(shape, days, &tempo);
         let hour = Hours::of(week_ms);

@@ -10,7 +10,7 @@ const LEAST_LOG2: f64 = -10.0;
 /// hardly makes a working day's step unusual.
 const LOSS: u8 = 1;
 /// What comes at its time is so many times what is everyday then.
-const USUAL_Z: f64 = 3.75;
+const USUAL_Z: f64 = 3.0;
 /// Buckets before and after in which it may come; a mean over samples holds it for longer.
 const EARLY: usize = 1;
 const LATE: usize = 1;
@@ -117,7 +117,7 @@ mod tests {
             sizes.push(recurring.sizes(two_ms, 1440.0).0);
         }
         assert_eq!(sizes[..4], [0.0; 4]);
-        assert!((1.45..=1.6).contains(&sizes[4]), "{sizes:?}");
+        assert!((1.8..=2.0).contains(&sizes[4]), "{sizes:?}");
         // Then it fades.
         assert!(sizes.windows(2).skip(4).all(|pair| pair[1] < pair[0]), "{sizes:?}");
         assert_eq!(recurring.sizes(two_ms + 3 * 3_600_000, 1440.0).0, 0.0);
