@@ -11,6 +11,8 @@ const QUICK_SAMPLES: f64 = 6.0;
 const BASE_DAYS: f64 = 7.0;
 /// What a bucket of a shape believes of one sample, in mean errors of the day's expert.
 const BELIEVED_ERRORS: f64 = 4.0;
+/// Passes from which on an hour of the week is known.
+const SURE_PASSES: f64 = 1.9;
 /// Where day and week differ by more errors of the week's expert than this, the day's is off by the rest.
 const SAME_ERRORS: f64 = 4.0;
 
@@ -63,6 +65,8 @@ impl Place {
 pub(super) struct Expected {
     pub(super) value: f64,
     pub(super) phase: Phase,
+    /// How far day and week are apart where the week was seen once: a value at either is usual.
+    pub(super) unsure: f64,
     experts: [f64; 4],
     /// The shapes of day and week, and whether they were passed.
     shapes: [f64; 2],
@@ -121,18 +125,19 @@ impl Experts {
         let shapes = [day, self.week.at(place.week) + within_hour];
         let experts =
             [self.level, shapes[0] + self.day_offset, shapes[1] + self.week_offset, self.quick];
-        let week_passed = season == Season::HourOfWeek
-            && day_passed
-            && self.week.passes(place.week, tempo.day) >= 1.0;
+        let week_passes = self.week.passes(place.week, tempo.day);
+        let week_passed = season == Season::HourOfWeek && day_passed && week_passes >= 1.0;
         let has_history = |k: usize| f64::from(self.seen[k]) >= 0.3 * tempo.day;
         let knows_day = day_passed && has_history(1);
         let knows_week = knows_day && week_passed && has_history(2);
         let joined = [true, knows_day, knows_week, self.seen[3] >= 60.0];
         let least = 1e-3 * tempo.floor + f64::MIN_POSITIVE;
         let mut errors = self.errors.map(f64::from);
+        let mut unsure = 0.0;
         if knows_week {
-            let apart = (experts[1] - experts[2]).abs();
-            errors[1] += (apart - SAME_ERRORS * errors[2]).max(0.0);
+            let apart = (experts[1] - experts[2]).abs() - SAME_ERRORS * errors[2];
+            errors[1] += apart.max(0.0);
+            unsure = if week_passes < SURE_PASSES { apart.max(0.0) } else { 0.0 };
         }
         // What the quick level knows ages within the hour.
         let stale = if late_ms > 0.0 { libm::exp(-late_ms / HOUR_MS) } else { 1.0 };
@@ -152,7 +157,7 @@ impl Experts {
             (false, false) => Phase::Level,
         };
         let is_passed = [day_passed, week_passed];
-        Expected { value: sum / weights, phase, experts, shapes, is_passed }
+        Expected { value: sum / weights, phase, unsure, experts, shapes, is_passed }
     }
 
     /// Learns from a value; `expected` is what [`Experts::expect`] said for its time. On a holiday

@@ -94,6 +94,8 @@ const VERSION: u16 = 9;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: u8 = 10;
 const DAY_MS: f64 = 86_400_000.0;
+/// Where what is expected may be either of two values, their distance is so many times everyday.
+const UNSURE_Z: f64 = 3.0;
 /// No gap counts as more samples than this.
 const ELAPSED_MAX: f64 = 50.0;
 /// No value counts as more units than this.
@@ -324,7 +326,8 @@ impl Baseline {
     /// lasted for so long that it is accepted, which may move what is expected.
     fn keep_incident(&mut self, moment: &Moment, time_ms: i64, value: f64) -> bool {
         let residual = value - moment.expected.value;
-        let error = self.experts.error().max(moment.tempo.floor);
+        let error =
+            self.experts.error().max(moment.tempo.floor).max(moment.expected.unsure / UNSURE_Z);
         let is_off =
             residual.abs() > 6.0 * error || self.channels[0].z(&moment.scales[0], residual) > 4.0;
         let course = self.incident.learn(is_off, &moment.tempo);
@@ -471,7 +474,9 @@ impl Baseline {
         } else {
             self.recurring.sizes(week_ms, day)
         };
-        let base = self.channels[0].spread.unit(share, tempo.grain, &tempo).max(recurring);
+        let unsure = expected.unsure / UNSURE_Z;
+        let base = self.channels[0].spread.unit(share, tempo.grain, &tempo);
+        let (base, in_means) = (base.max(recurring).max(unsure), in_means.max(unsure));
         let around =
             Around { bias: f64::from(self.bias), share, base, small: self.extremes.small() };
         let [sudden, drift, slow] = [(0, base), (1, in_means), (2, in_means)]

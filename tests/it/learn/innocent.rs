@@ -83,6 +83,45 @@ fn what_comes_at_its_hour() {
     }
 }
 
+/// Two weeks with weekends at half height are enough to know the third, hour by hour.
+#[test]
+fn a_week_is_known_after_two() {
+    for step_ms in [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS] {
+        let mut rng = fastrand::Rng::with_seed(8);
+        let mut run = Run::new(Season::HourOfWeek, step_ms);
+        run.learn(14 * DAY_MS, |at| busy(at) + noise(&mut rng));
+        for _ in 0..7 * DAY_MS / step_ms {
+            let (at_ms, x) = (run.now_ms, busy(run.now_ms) + noise(&mut rng));
+            let said = run.baseline.observe(at_ms, x, default_threshold(step_ms)).unwrap();
+            let off = (said.expected - busy(at_ms)).abs();
+            let hour = (at_ms - START_MS - 14 * DAY_MS) / HOUR_MS;
+            assert!(off < 8.0, "{off} of {} at {step_ms}, hour {hour}", busy(at_ms));
+            assert!(said.score < 1.0, "{} at {step_ms}, hour {hour}", said.score);
+            run.now_ms += step_ms;
+        }
+    }
+}
+
+/// Nor in the second week, of which nobody knows yet whether it is as the first or as the days.
+#[test]
+fn what_happened_once_in_the_week_before() {
+    for (step_ms, outside_max) in [(5 * MINUTE_MS, 3), (HOUR_MS, 0)] {
+        for seed in 0..SEEDS {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let incident_ms = START_MS + 3 * DAY_MS + 14 * HOUR_MS;
+            let mut value = |at: i64| {
+                let turn = std::f64::consts::TAU * share(at % DAY_MS, DAY_MS);
+                let load = 200.0 + 100.0 * turn.sin() + 4.0 * noise(&mut rng);
+                load * if (0..2 * HOUR_MS).contains(&(at - incident_ms)) { 3.0 } else { 1.0 }
+            };
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
+            run.learn(7 * DAY_MS, &mut value);
+            let outside = run.feed(7 * DAY_MS, &mut value).outside.len();
+            assert!(outside <= outside_max, "{outside} at {step_ms}, seed {seed}");
+        }
+    }
+}
+
 /// An incident of two hours in the first week is not expected at its hour of the weeks after.
 #[test]
 fn what_happened_once_in_the_first_week() {
