@@ -18,7 +18,7 @@ mod profile;
 use forewarn::learn::{Baseline, Calendar, Phase, Season, Side};
 use proptest::prelude::*;
 
-use self::support::{DAY_MS, MINUTE_MS, Run, START_MS, busy, noise};
+use self::support::{DAY_MS, HOUR_MS, MINUTE_MS, Run, START_MS, busy, noise};
 
 #[test]
 fn nothing_is_said_while_cold() {
@@ -279,6 +279,26 @@ proptest! {
             let x = busy(at_ms) + 9.0 * noise(&mut rng);
             let (a, b) = (plain.observe(at_ms, x, 2.6), scaled.observe(at_ms, 1024.0 * x, 2.6));
             prop_assert_eq!(a.map(|v| v.score), b.map(|v| v.score));
+        }
+    }
+}
+
+/// A monster at the start, as a counter's first rate may be, must not blind for months.
+#[test]
+fn a_beginning_that_nothing_confirms_is_forgotten() {
+    for step_ms in [MINUTE_MS, HOUR_MS] {
+        for (nth, monster) in [(0, 1e6), (0, -1e300), (0, 1e-300), (1, 1e6), (2, 1e300), (40, 1e12)]
+        {
+            let mut rng = fastrand::Rng::with_seed(1);
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
+            let odd_ms = START_MS + nth * step_ms;
+            let mut value =
+                |at| if at == odd_ms { monster } else { busy(at) + 4.0 * noise(&mut rng) };
+            run.learn(15 * DAY_MS, &mut value);
+            let said = run.baseline.judge(run.now_ms, value(run.now_ms), 2.5).unwrap();
+            let off = said.expected - busy(run.now_ms);
+            assert!(off.abs() < 10.0, "{monster} as {nth} at {step_ms}: {said:?}");
+            assert!(said.upper - said.lower < 150.0, "{monster} as {nth} at {step_ms}: {said:?}");
         }
     }
 }

@@ -41,13 +41,12 @@ struct Open {
 }
 
 /// Whether a sample contradicts what a bucket says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
-    None,
-    /// It is far off.
-    Doubted,
-    /// It is far off, and as another shape says: what came in the first pass happened once.
-    Wrong,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Doubt {
+    /// It is far off, and nothing finer explains it.
+    pub(super) is_off: bool,
+    /// It is far off, and as something else says: what came in the first pass happened once.
+    pub(super) is_wrong: bool,
 }
 
 /// A place among the buckets: between the centres of `first` and the one after it.
@@ -108,8 +107,8 @@ impl<const N: usize> Cycle<N> {
 
     /// Learns that the shape at a place was off by so much, of which at most `limit` is believed. A
     /// bucket in doubt rests on fewer passes, so that the next move it further, while it rests on one
-    /// alone at four times the limit, and without one where it is known to be wrong: what happened
-    /// once, in the first pass, is not expected for months. In its first pass a bucket is the mean of
+    /// alone at four times the limit, and whole where it is known to be wrong: what happened once, in
+    /// the first pass, is not expected for months. In its first pass a bucket is the mean of
     /// what came near it, whatever its neighbour says: a bucket of which little was seen would else
     /// make up, many times over, for what the one before it has wrong.
     pub(super) fn learn(
@@ -127,7 +126,10 @@ impl<const N: usize> Cycle<N> {
                 let before = f64::from(self.open.visits[k]);
                 let share = weight / per_pass;
                 let is_first = before < 0.99;
-                let visits = if doubt != Doubt::None && !is_first {
+                let is_wrong = doubt.is_wrong && !is_first && before <= 1.0;
+                let visits = if is_wrong {
+                    before
+                } else if doubt.is_off && !is_first {
                     (before.min(Self::PASSES) * (1.0 - DOUBT * share)).max(1.0)
                 } else {
                     (before + share).min(15.0)
@@ -135,7 +137,6 @@ impl<const N: usize> Cycle<N> {
                 self.open.visits[k] = visits as f32;
                 // Of the first pass nobody knew more than that pass.
                 let passes = visits.min(Self::PASSES) - FIRST_LESS * (visits - 1.0).clamp(0.0, 1.0);
-                let is_wrong = doubt == Doubt::Wrong && visits <= 1.0;
                 // What was never seen, or is known to be wrong, is hardly an incident's doing.
                 let (passes, pace, off) = if is_first {
                     (passes, 1.0, off + said - f64::from(self.open.values[k]))
@@ -249,7 +250,7 @@ mod tests {
                 spot,
                 &Tempo::usual(1440.0),
                 (wave(at_ms) - cycle.at(spot), 9.0),
-                Doubt::Doubted,
+                Doubt { is_off: true, is_wrong: false },
             );
         }
         for at_ms in (0..DAY_MS).step_by(7 * MINUTE_MS as usize) {
@@ -270,7 +271,12 @@ mod tests {
         for hour in 0..48 {
             let spot = Cycle::<DAY_BUCKETS>::spot(hour * 60 * MINUTE_MS, 24.0);
             assert_eq!(cycle.passes(spot, 24.0) >= 1.0, hour >= 24, "{hour}");
-            cycle.learn(spot, &Tempo::usual(24.0), (1.0, 9.0), Doubt::Doubted);
+            cycle.learn(
+                spot,
+                &Tempo::usual(24.0),
+                (1.0, 9.0),
+                Doubt { is_off: true, is_wrong: false },
+            );
         }
     }
 
@@ -284,7 +290,7 @@ mod tests {
                 spot,
                 &Tempo::usual(1440.0),
                 (shape(at_ms) - cycle.at(spot), 9.0),
-                Doubt::Doubted,
+                Doubt { is_off: true, is_wrong: false },
             );
         }
         for hour in 0..168 {

@@ -11,9 +11,12 @@ const QUICK_SAMPLES: f64 = 6.0;
 const BASE_DAYS: f64 = 7.0;
 /// What a bucket of a shape believes of one sample, in mean errors of the day's expert.
 const BELIEVED_ERRORS: f64 = 4.0;
+/// An expert knows better than a shape where it is so many times nearer.
+const BETTER: f64 = 4.0;
 /// Passes from which on an hour of the week is known.
 const SURE_PASSES: f64 = 1.9;
-/// Where day and week differ by more errors of the week's expert than this, the day's is off by the rest.
+/// Where day and week differ by more errors of the week's expert than this, the rest is the day's
+/// error.
 const SAME_ERRORS: f64 = 4.0;
 
 /// What is expected at a time: four experts, each weighted by how well it did.
@@ -26,7 +29,7 @@ const SAME_ERRORS: f64 = 4.0;
 ///
 /// A shape is learned over a base that moves within weeks, in the first pass not at all. Over the
 /// offset, which follows within half a day what is still wrong with the shape, both would stay wrong
-/// for months: of a day's course at half height on the weekend, hourly, an eighth after two.
+/// for months: with weekends at half height, hourly, by a seventh of the height after eight weeks.
 #[derive(Clone, Debug)]
 pub(super) struct Experts {
     level: f64,
@@ -198,12 +201,16 @@ impl Experts {
             .map(|(shape, base)| x - shape - f64::from(base));
         if day_passed {
             self.day_offset += slow * off(1);
-            let (k, shape) = if week_passed { (2, week) } else { (1, day) };
-            let off_best = x - shape - f64::from(self.week_base);
+            // Until the week's shape is known the day's stands for it.
+            let (k, off_week) = if week_passed {
+                (2, off_bases[1])
+            } else {
+                (1, x - day - f64::from(self.week_base))
+            };
             let believed = |k: usize, off: f64| off.clamp(-limit(k, 6.0), limit(k, 6.0));
             let gain = tempo.gain(BASE_DAYS * tempo.day);
             self.day_base += (gain * believed(1, off_bases[0])) as f32;
-            self.week_base += (gain * believed(k, off_best)) as f32;
+            self.week_base += (gain * believed(k, off_week)) as f32;
         } else {
             self.day_offset = f64::from(self.day_base);
         }
@@ -217,18 +224,18 @@ impl Experts {
         }
         let limit = limit(1, BELIEVED_ERRORS);
         let believed = |is_passed: bool| if is_passed { limit } else { f64::MAX };
-        let [off_day, off_week] = [1, 2].map(|k| (x - expected.experts[k]).abs());
+        let [off_day, off_week, off_quick] = [1, 2, 3].map(|k| (x - expected.experts[k]).abs());
         let is_weekly = season == Season::HourOfWeek;
-        // A weekend is off the day's shape, and none of its faults.
-        let is_doubted = if is_weekly { week_passed && off_week > limit } else { off_day > limit };
-        let doubt = if is_doubted { Doubt::Doubted } else { Doubt::None };
+        let doubt = Doubt {
+            // A weekend is off the day's shape, and none of its faults.
+            is_off: if is_weekly { week_passed && off_week > limit } else { off_day > limit },
+            is_wrong: off_day > limit && off_quick < off_day / BETTER,
+        };
         self.day.learn(place.day, tempo, (off_bases[0], believed(day_passed)), doubt);
         if is_weekly {
-            let doubt = match (off_week > limit, off_day < limit.min(off_week / 4.0)) {
-                (false, _) => Doubt::None,
-                (true, false) => Doubt::Doubted,
-                (true, true) => Doubt::Wrong,
-            };
+            let is_off = off_week > limit;
+            let is_wrong = is_off && off_day < limit.min(off_week / BETTER);
+            let doubt = Doubt { is_off, is_wrong };
             self.week.learn(place.week, tempo, (off_bases[1], believed(week_passed)), doubt);
         }
     }

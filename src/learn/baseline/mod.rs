@@ -93,6 +93,8 @@ const MAGIC: [u8; 4] = *b"FWBL";
 const VERSION: u16 = 9;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: u8 = 10;
+/// A value so many times as large as those before is no part of a beginning.
+const OUTLANDISH: f64 = 1000.0;
 const DAY_MS: f64 = 86_400_000.0;
 /// Where what is expected may be either of two values, their distance is so many times everyday.
 const UNSURE_Z: f64 = 3.0;
@@ -201,6 +203,9 @@ impl Baseline {
     /// Learns from a value. What is no number, or not later than the value before, is dropped.
     pub fn learn(&mut self, time_ms: i64, value: f64) {
         if !is_usable(value) || (self.samples > 0 && time_ms <= self.last_ms) {
+            return;
+        }
+        if self.samples < COLD_SAMPLES && self.is_outlandish(value) {
             return;
         }
         self.keep_time(time_ms);
@@ -393,6 +398,25 @@ impl Baseline {
             self.finest = finest;
             self.channels.iter_mut().for_each(|channel| channel.forget_rarity(keep));
         }
+    }
+
+    /// Returns whether a value at the beginning is so far from all others that it says nothing of the
+    /// series, unless it comes twice; forgets a first value that the next two are as far from.
+    fn is_outlandish(&mut self, value: f64) -> bool {
+        let size = self.in_units(value).abs();
+        let (before, magnitude) = (self.grain.before().abs(), f64::from(self.magnitude));
+        if self.samples == 2 {
+            let first = (2.0 * magnitude - before).max(0.0);
+            if before.max(size) * OUTLANDISH < first || size >= UNITS_MAX {
+                *self = Baseline::new(self.season, self.calendar.clone());
+                return false;
+            }
+        }
+        let is_outlandish = magnitude > 0.0 && size > OUTLANDISH * magnitude.max(before);
+        if is_outlandish {
+            self.grain.see(self.in_units(value));
+        }
+        is_outlandish
     }
 
     /// Chooses the unit by the first value that is not 0.
