@@ -52,13 +52,12 @@ fn hours(since_ms: i64) -> f64 {
 fn troubles_of_a_clean_service_are_found() {
     let spike = |at, since: i64, n| (busy(at) + n) * if since == 0 { 1.5 } else { 1.0 };
     for step_ms in [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS] {
-        let shift_within = if step_ms == HOUR_MS { 3 } else { 1 };
         let troubles: [Trouble<'_>; 5] = [
             ("spike of one sample", &spike, 0),
-            ("shift up", &|at, _, n| 1.2 * busy(at) + n, shift_within),
-            ("shift down", &|at, _, n| 0.8 * busy(at) + n, shift_within),
+            ("shift up", &|at, _, n| 1.2 * busy(at) + n, 1),
+            ("shift down", &|at, _, n| 0.8 * busy(at) + n, 1),
             ("stop", &|_, _, _| 0.0, 1),
-            ("the day three hours late", &|at, _, n| busy(at - 3 * HOUR_MS) + n, shift_within),
+            ("the day three hours late", &|at, _, n| busy(at - 3 * HOUR_MS) + n, 1),
         ];
         check(step_ms, &troubles);
     }
