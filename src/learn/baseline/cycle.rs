@@ -41,12 +41,13 @@ struct Open {
 }
 
 /// Whether a sample contradicts what a bucket says.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Doubt {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    None,
     /// It is far off, and nothing finer explains it.
-    pub(super) is_off: bool,
+    Off,
     /// It is far off, and as something else says: what came in the first pass happened once.
-    pub(super) is_wrong: bool,
+    Wrong,
 }
 
 /// A place among the buckets: between the centres of `first` and the one after it.
@@ -105,6 +106,22 @@ impl<const N: usize> Cycle<N> {
         least / (0.9 * Self::per_pass(day).clamp(0.25, 1.0))
     }
 
+    /// Returns the least that the shape says anywhere.
+    pub(super) fn lowest(&self) -> f64 {
+        (0..N).map(|index| f64::from(self.bucket(index).0)).fold(f64::MAX, f64::min)
+    }
+
+    /// Returns whether the same hour of another day of the week's kind, working day or weekend, was
+    /// passed; `day` in samples.
+    pub(super) fn knows_kind(&self, week: Spot, day: f64) -> bool {
+        let (today, hour) = (week.first / 24, week.first % 24);
+        let mut days = if today < 5 { 0..5 } else { 5..7 };
+        days.any(|other| {
+            let spot = Spot { first: 24 * other + hour, ..week };
+            other != today && self.passes(spot, day) >= 1.0
+        })
+    }
+
     /// Learns that the shape at a place was off by so much, of which at most `limit` is believed. A
     /// bucket in doubt rests on fewer passes, so that the next move it further, while it rests on one
     /// alone at four times the limit, and whole where it is known to be wrong: what happened once, in
@@ -126,10 +143,10 @@ impl<const N: usize> Cycle<N> {
                 let before = f64::from(self.open.visits[k]);
                 let share = weight / per_pass;
                 let is_first = before < 0.99;
-                let is_wrong = doubt.is_wrong && !is_first && before <= 1.0;
+                let is_wrong = doubt == Doubt::Wrong && !is_first && before <= 1.0;
                 let visits = if is_wrong {
                     before
-                } else if doubt.is_off && !is_first {
+                } else if doubt != Doubt::None && !is_first {
                     (before.min(Self::PASSES) * (1.0 - DOUBT * share)).max(1.0)
                 } else {
                     (before + share).min(15.0)
@@ -250,7 +267,7 @@ mod tests {
                 spot,
                 &Tempo::usual(1440.0),
                 (wave(at_ms) - cycle.at(spot), 9.0),
-                Doubt { is_off: true, is_wrong: false },
+                Doubt::Off,
             );
         }
         for at_ms in (0..DAY_MS).step_by(7 * MINUTE_MS as usize) {
@@ -271,12 +288,7 @@ mod tests {
         for hour in 0..48 {
             let spot = Cycle::<DAY_BUCKETS>::spot(hour * 60 * MINUTE_MS, 24.0);
             assert_eq!(cycle.passes(spot, 24.0) >= 1.0, hour >= 24, "{hour}");
-            cycle.learn(
-                spot,
-                &Tempo::usual(24.0),
-                (1.0, 9.0),
-                Doubt { is_off: true, is_wrong: false },
-            );
+            cycle.learn(spot, &Tempo::usual(24.0), (1.0, 9.0), Doubt::Off);
         }
     }
 
@@ -290,7 +302,7 @@ mod tests {
                 spot,
                 &Tempo::usual(1440.0),
                 (shape(at_ms) - cycle.at(spot), 9.0),
-                Doubt { is_off: true, is_wrong: false },
+                Doubt::Off,
             );
         }
         for hour in 0..168 {

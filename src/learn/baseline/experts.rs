@@ -68,7 +68,8 @@ impl Place {
 pub(super) struct Expected {
     pub(super) value: f64,
     pub(super) phase: Phase,
-    /// How far day and week are apart where the week was seen once: a value at either is usual.
+    /// How far what is expected may lie from another usual value: where the week was seen once, day
+    /// and week; on the first working day or weekend day, what the day expects and its lowest.
     pub(super) unsure: f64,
     experts: [f64; 4],
     /// The shapes of day and week, and whether they were passed.
@@ -141,6 +142,10 @@ impl Experts {
             let apart = (experts[1] - experts[2]).abs() - SAME_ERRORS * errors[2];
             errors[1] += apart.max(0.0);
             unsure = if week_passes < SURE_PASSES { apart.max(0.0) } else { 0.0 };
+        }
+        let is_weekly = season == Season::HourOfWeek;
+        if knows_day && is_weekly && !week_passed && !self.week.knows_kind(place.week, tempo.day) {
+            unsure = day - self.day.lowest();
         }
         // What the quick level knows ages within the hour.
         let stale = if late_ms > 0.0 { libm::exp(-late_ms / HOUR_MS) } else { 1.0 };
@@ -224,18 +229,20 @@ impl Experts {
         }
         let limit = limit(1, BELIEVED_ERRORS);
         let believed = |is_passed: bool| if is_passed { limit } else { f64::MAX };
-        let [off_day, off_week, off_quick] = [1, 2, 3].map(|k| (x - expected.experts[k]).abs());
+        let [off_day, off_week] = [1, 2].map(|k| (x - expected.experts[k]).abs());
         let is_weekly = season == Season::HourOfWeek;
-        let doubt = Doubt {
-            // A weekend is off the day's shape, and none of its faults.
-            is_off: if is_weekly { week_passed && off_week > limit } else { off_day > limit },
-            is_wrong: off_day > limit && off_quick < off_day / BETTER,
-        };
+        // A weekend is off the day's shape, and none of its faults.
+        let is_off = if is_weekly { week_passed && off_week > limit } else { off_day > limit };
+        let doubt = if is_off { Doubt::Off } else { Doubt::None };
         self.day.learn(place.day, tempo, (off_bases[0], believed(day_passed)), doubt);
         if is_weekly {
-            let is_off = off_week > limit;
-            let is_wrong = is_off && off_day < limit.min(off_week / BETTER);
-            let doubt = Doubt { is_off, is_wrong };
+            let doubt = if off_week <= limit {
+                Doubt::None
+            } else if off_day < limit.min(off_week / BETTER) {
+                Doubt::Wrong
+            } else {
+                Doubt::Off
+            };
             self.week.learn(place.week, tempo, (off_bases[1], believed(week_passed)), doubt);
         }
     }

@@ -9,7 +9,8 @@ const SMALL: f64 = 0.37;
 /// How far the series goes from what is expected at most.
 ///
 /// Each day has its largest departure; of these the second largest counts, fading over two months,
-/// so that one incident counts for nothing. A departure much smaller is no news to anybody, however
+/// so that one incident counts for nothing: a day ends when none is going on, and an incident over
+/// midnight is one day's. A departure much smaller is no news to anybody, however
 /// seldom one of its size comes at its hour: where noise is small beside the day's shape, rarity
 /// alone pages for what nobody could see in a picture of the month.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,7 @@ impl Extremes {
     pub(super) fn learn(&mut self, size: f64, tempo: &Tempo) {
         self.today = self.today.max(size as f32);
         self.lasted += tempo.elapsed as f32;
-        if f64::from(self.lasted) < tempo.day.max(12.0) {
+        if f64::from(self.lasted) < tempo.day.max(12.0) || tempo.lasted > 0.0 {
             return;
         }
         let kept = libm::exp(-f64::from(self.lasted) / (DAYS * tempo.day)) as f32;
@@ -66,6 +67,20 @@ mod tests {
         for k in 0..96 {
             extremes.learn(if k == 40 { largest } else { 1.0 }, &Tempo::usual(96.0));
         }
+    }
+
+    #[test]
+    fn an_incident_over_midnight_is_one_days() {
+        let mut extremes = Extremes::default();
+        (0..20).for_each(|_| learn_day(&mut extremes, 5.0));
+        let mut tempo = Tempo::usual(96.0);
+        for k in 0..96 * 3 {
+            // From an hour before the day's end to an hour after it.
+            let on = (92..100).contains(&k);
+            tempo.lasted = if on { f64::from(k - 91) } else { 0.0 };
+            extremes.learn(if on { 500.0 } else { 5.0 }, &tempo);
+        }
+        assert_eq!(extremes.small(), SMALL * 5.0);
     }
 
     #[test]

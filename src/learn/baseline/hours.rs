@@ -40,7 +40,7 @@ impl Hours {
         let target = (libm::log(ratio) + 0.5).clamp(-1.5, 1.5);
         let most = PASSES * (tempo.day / HOURS as f64).max(1.0);
         let share = f64::from(self.logs[hour]);
-        let gain = tempo.pace / f64::from(self.visits[hour]).min(most);
+        let gain = (tempo.spread_pace / f64::from(self.visits[hour]).min(most)).min(1.0);
         self.logs[hour] = (share + gain * (target - share)) as f32;
     }
 

@@ -90,7 +90,7 @@ pub struct Baseline {
 }
 
 const MAGIC: [u8; 4] = *b"FWBL";
-const VERSION: u16 = 9;
+const VERSION: u16 = 10;
 const COLD_SAMPLES: i64 = 60;
 const SETTLING_SAMPLES: u8 = 10;
 /// A value so many times as large as those before is no part of a beginning.
@@ -98,6 +98,9 @@ const OUTLANDISH: f64 = 1000.0;
 const DAY_MS: f64 = 86_400_000.0;
 /// Where what is expected may be either of two values, their distance is so many times everyday.
 const UNSURE_Z: f64 = 3.0;
+/// What is left in the short memory of an incident that was so many errors away is no part of what
+/// comes after it.
+const FAR_ERRORS: f64 = 12.0;
 /// No gap counts as more samples than this.
 const ELAPSED_MAX: f64 = 50.0;
 /// No value counts as more units than this.
@@ -129,7 +132,7 @@ impl Moment {
 
 impl Baseline {
     /// The size of what [`Baseline::serialize`] returns.
-    pub const STATE_BYTES: usize = 2_041;
+    pub const STATE_BYTES: usize = 2_045;
 
     /// Returns a baseline that knows nothing.
     pub fn new(season: Season, calendar: Calendar) -> Baseline {
@@ -327,16 +330,20 @@ impl Baseline {
         (value / self.scale_of_unit()).clamp(-UNITS_MAX, UNITS_MAX)
     }
 
-    /// Follows whether this is an incident, and whether the level has changed. Returns whether one
-    /// lasted for so long that it is accepted, which may move what is expected.
+    /// Follows whether this is an incident, and whether the level has changed. Returns whether that
+    /// moved what a value is compared with: one lasted for so long that it is accepted, or the series is
+    /// back from far away.
     fn keep_incident(&mut self, moment: &Moment, time_ms: i64, value: f64) -> bool {
         let residual = value - moment.expected.value;
         let error =
             self.experts.error().max(moment.tempo.floor).max(moment.expected.unsure / UNSURE_Z);
         let is_off =
             residual.abs() > 6.0 * error || self.channels[0].z(&moment.scales[0], residual) > 4.0;
-        let course = self.incident.learn(is_off, &moment.tempo);
-        if course == Course::Back {
+        let side = if residual > 0.0 { Side::Above } else { Side::Below };
+        let course = self.incident.learn(is_off.then_some(side), &moment.tempo);
+        let is_close = self.incident.is_on() && residual.abs() <= 6.0 * error;
+        let from_far = is_close && f64::from(self.bias).abs() > FAR_ERRORS * error;
+        if from_far || course == Course::Back {
             // The way back is no jump from where the series was.
             self.bias = 0.0;
         }
@@ -352,7 +359,7 @@ impl Baseline {
         if accepted {
             self.relearned_ms = Some(time_ms);
         }
-        accepted
+        accepted || from_far
     }
 
     fn forget_drift(&mut self) {
@@ -397,6 +404,9 @@ impl Baseline {
         if finest > self.finest {
             self.finest = finest;
             self.channels.iter_mut().for_each(|channel| channel.forget_rarity(keep));
+            if phase == Phase::Day {
+                self.extremes = Extremes::default();
+            }
         }
     }
 

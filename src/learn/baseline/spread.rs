@@ -7,16 +7,19 @@ const MONSTER_EVENTS: f64 = 100.0;
 /// Below this share of its peak an event has ended: a mean over samples never quite comes back to 0.
 const FADED: f64 = 0.2;
 /// Events a day from which on their size counts by more than half.
-const USUAL_EVENTS: f64 = 0.4;
+const USUAL_EVENTS: f64 = 0.2;
+/// Samples at least that the scale averages over: that of a day of hours moves by a sixth of itself
+/// from day to day by chance alone.
+const SAMPLES_MIN: f64 = 168.0;
 /// What the mean event of few events is divided by beside their number, a day.
 const FEW_EVENTS: f64 = 2.0;
 
 /// The everyday size of a residual, and the usual size of the rare events in it.
 ///
-/// Scale: 1.25 x an exponentially weighted mean (a day) of the absolute residual, clipped at four
+/// Scale: 1.25 x an exponentially weighted mean (a day, 168 samples at least) of the absolute residual, clipped at four
 /// times itself, so that an incident widens it slowly. Events: residuals beyond four scales within a
 /// cluster's time are one event; with C events a day of mean size V (28 days) the size
-/// V C²/(C² + 0.4²) is usual, so that one event hardly counts, and what comes every day does.
+/// V C²/(C² + 0.2²) is usual, so that one event hardly counts, and what comes every day does.
 /// Without it a series with regular spikes over a still base would page for each of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spread {
@@ -54,7 +57,7 @@ impl Spread {
         let size = residual.abs();
         let edge = 4.0 * (self.scale() * share).max(tempo.floor);
         let clipped = if fresh { size } else { size.min(edge) };
-        let (scale, gain) = (self.scale(), tempo.spread_gain(tempo.day));
+        let (scale, gain) = (self.scale(), tempo.spread_gain(tempo.day.max(SAMPLES_MIN)));
         self.scale = (scale + gain * (1.25 * clipped / share - scale)) as f32;
 
         let gain = tempo.gain(28.0 * tempo.day);

@@ -23,7 +23,9 @@ impl Height {
 ///
 /// Excesses within a cluster's time of each other are one run, of which only the highest counts, so
 /// that an incident weighs the same however long it lasts: q is the size over which a run begins
-/// once in twenty samples, and what is learned over it are the peaks of runs.
+/// once in twenty samples, and what is learned over it are the peaks of runs. A peak of more than
+/// twenty mean excesses says nothing of how the others are spread, and is learned as a mean one
+/// until another came within 255 runs: one incident leaves the tail as it was.
 ///
 /// Sources: Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory" (2017), with
 /// moments in place of likelihood, so that an update is a few additions; runs declustering: Smith
@@ -36,8 +38,9 @@ pub(super) struct ParetoTail {
     mean: f32,
     /// Mean squared excess.
     square: f32,
-    /// Runs seen.
+    /// Runs seen, and those since one held an odd excess; the most is never.
     count: u16,
+    since_odd: u8,
     /// The highest excess of the present run, and samples since its last.
     peak: f32,
     age: f32,
@@ -48,11 +51,21 @@ const QUANTILE_MIN: f64 = 2.0;
 const RUNS: f64 = 300.0;
 /// An excess counts for at most so many mean ones.
 const EXCESS_MAX: f64 = 6.0;
+/// An excess of more mean ones is odd.
+const ODD: f64 = 20.0;
 
 impl ParetoTail {
     pub(super) fn new() -> ParetoTail {
         let quantile = QUANTILE_MIN as f32;
-        ParetoTail { quantile, mean: 0.5, square: 0.5, count: 0, peak: 0.0, age: f32::MAX }
+        ParetoTail {
+            quantile,
+            mean: 0.5,
+            square: 0.5,
+            count: 0,
+            since_odd: u8::MAX,
+            peak: 0.0,
+            age: f32::MAX,
+        }
     }
 
     /// Returns -log10 of the probability of a z this large or larger.
@@ -79,21 +92,28 @@ impl ParetoTail {
 
     /// Learns from the z of a sample; excesses within `cluster` samples are one run.
     pub(super) fn learn(&mut self, z: f64, cluster: f64, tempo: &Tempo) {
-        let (z, quantile, samples) = (z.min(50.0), f64::from(self.quantile), tempo.samples);
+        let (quantile, samples) = (f64::from(self.quantile), tempo.samples);
         let step = if samples < 2500.0 { 0.5 / samples.sqrt() } else { 0.01 };
         self.age = (f64::from(self.age) + tempo.elapsed) as f32;
         if z <= quantile {
             self.quantile = (quantile - 0.05 * step).max(QUANTILE_MIN) as f32;
             return;
         }
-        let excess = (z - quantile).min(EXCESS_MAX * f64::from(self.mean));
-        if f64::from(self.age) > cluster {
+        let (excess, mean) = (z - quantile, f64::from(self.mean));
+        let (begins, is_odd) = (f64::from(self.age) > cluster, excess > ODD * mean);
+        let is_alone = is_odd && !(begins && self.since_odd < u8::MAX);
+        let excess = excess.min(if is_alone { mean } else { EXCESS_MAX * mean });
+        if begins {
             self.quantile = (quantile + 0.95 * step) as f32;
             self.count = self.count.saturating_add(1);
+            self.since_odd = self.since_odd.saturating_add(1);
             self.learn_excess(excess, [self.mean, self.square].map(f64::from));
         } else if excess > f64::from(self.peak) {
             let peak = f64::from(self.peak);
             self.learn_excess(excess, [peak, peak * peak]);
+        }
+        if is_odd {
+            self.since_odd = 0;
         }
         self.age = 0.0;
     }
@@ -113,6 +133,7 @@ impl ParetoTail {
         io.f32(&mut self.mean)?;
         io.f32(&mut self.square)?;
         io.u16(&mut self.count)?;
+        io.u8(&mut self.since_odd)?;
         io.f32(&mut self.peak)?;
         io.f32(&mut self.age)
     }

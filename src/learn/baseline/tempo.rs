@@ -19,7 +19,7 @@ pub(super) struct Tempo {
     /// A residual below this is no departure, whatever drift came before it.
     pub(super) least: f64,
     /// The share of everyday learning that this sample is worth, less than 1 in an incident, and its
-    /// share where the everyday size of residuals is learned.
+    /// share where the everyday size of residuals is learned, which may be more.
     pub(super) pace: f64,
     pub(super) spread_pace: f64,
     /// Samples that the present incident has lasted; 0 where there is none.

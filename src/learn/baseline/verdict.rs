@@ -83,10 +83,10 @@ pub enum Phase {
     Week,
 }
 
-/// Returns the surprise threshold T that is used where nothing else is asked: 2.6 at a sample
-/// a minute, 0.21 lower for each factor of ten in the step.
+/// Returns the surprise threshold T that is used where nothing else is asked: 2.62 at a
+/// sample a minute, 0.19 lower for each factor of ten in the step.
 pub fn default_threshold(step_ms: i64) -> f64 {
-    2.6 - 0.21 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
+    2.62 - 0.19 * libm::log10((step_ms as f64 / 60_000.0).max(1.0))
 }
 
 /// Returns the band (lower, expected, upper) as far as it agrees with the score of a value, and the

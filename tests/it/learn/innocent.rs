@@ -50,6 +50,44 @@ fn weekends_and_noise() {
     }
 }
 
+/// A weekend that was never seen may be anything between the night's level and a working day's.
+#[test]
+fn the_first_weekend_of_a_series() {
+    for step_ms in [5 * MINUTE_MS, HOUR_MS] {
+        let pages = (0..7).map(|weekday| {
+            let mut rng = fastrand::Rng::with_seed(weekday);
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
+            run.now_ms += weekday as i64 * DAY_MS + 9 * HOUR_MS;
+            let mut value = |at| busy(at) * (1.0 + 0.03 * noise(&mut rng));
+            run.learn(DAY_MS, &mut value);
+            run.feed(10 * DAY_MS, &mut value).pages()
+        });
+        let pages: Vec<usize> = pages.collect();
+        assert!(pages.iter().sum::<usize>() <= 1, "{pages:?} at {step_ms}");
+    }
+}
+
+/// It is told of when it begins; from half a day later on it is what is usual.
+#[test]
+fn noise_that_has_widened_for_good() {
+    for (step_ms, times) in
+        [5 * MINUTE_MS, 15 * MINUTE_MS].into_iter().flat_map(|step| [3.0, 5.0].map(|by| (step, by)))
+    {
+        let pages = (0..SEEDS).map(|seed| {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut run = Run::new(Season::HourOfWeek, step_ms);
+            run.learn(21 * DAY_MS, |at| busy(at) + 4.0 * noise(&mut rng));
+            let mut wide = |at| busy(at) + 4.0 * times * noise(&mut rng);
+            assert!(run.feed(6 * HOUR_MS, &mut wide).pages() > 0, "times {times} at {step_ms}");
+            run.learn(6 * HOUR_MS, &mut wide);
+            run.feed(6 * DAY_MS, &mut wide).pages()
+        });
+        let pages: Vec<usize> = pages.collect();
+        let all: usize = pages.iter().sum();
+        assert!(all <= 8, "times {times} at {step_ms}: {pages:?} pages in 6 days each");
+    }
+}
+
 #[test]
 fn what_never_moves() {
     for (step_ms, weeks) in [(MINUTE_MS, 1), (5 * MINUTE_MS, 2), (HOUR_MS, 8)] {
@@ -161,7 +199,7 @@ fn a_disk_whose_logs_are_rotated_at_midnight() {
 
 #[test]
 fn a_disk_whose_logs_are_rotated_about_every_eight_hours() {
-    check(HOUR_MS, 8, 2, |mut rng| {
+    check(HOUR_MS, 8, 3, |mut rng| {
         let mut size = 0.0;
         move |_| {
             size += 12.5 * (1.0 + 0.3 * noise(&mut rng)).max(0.0);
