@@ -100,7 +100,7 @@ const DAY_MS: f64 = 86_400_000.0;
 const UNSURE_Z: f64 = 3.0;
 /// What is left in the short memory of an incident that was so many errors away is no part of what
 /// comes after it.
-const FAR_ERRORS: f64 = 12.0;
+const FAR_ERRORS: f64 = 9.0;
 /// No gap counts as more samples than this.
 const ELAPSED_MAX: f64 = 50.0;
 /// No value counts as more units than this.

@@ -282,8 +282,8 @@ fn widened(
     widths[1] / widths[0]
 }
 
-/// Also where the incident goes over midnight. At coarse steps the band moves by chance too, from day
-/// to day; there the middle of many cases counts.
+/// Also where the incident goes over midnight. At a sample an hour the band moves by a tenth from day
+/// to day without an incident too; a stop is a smaller incident, and told from noise less well.
 #[test]
 fn an_incident_of_ten_times_the_usual_leaves_a_band_to_judge_the_next_day_by() {
     let day = |at: i64| 100.0 + 50.0 * (std::f64::consts::TAU * at as f64 / DAY_MS as f64).sin();
@@ -291,15 +291,16 @@ fn an_incident_of_ten_times_the_usual_leaves_a_band_to_judge_the_next_day_by() {
     let steps = [
         (MINUTE_MS, 1, 1.1, 1.1),
         (STEP_MS, 2, 1.1, 1.1),
-        (15 * MINUTE_MS, 4, 1.1, 1.1),
-        (HOUR_MS, 12, 1.1, 1.3),
+        (15 * MINUTE_MS, 4, 1.1, 1.2),
+        (HOUR_MS, 12, 1.15, 1.4),
     ];
-    for ((shape, value), (step_ms, seeds, middle_max, most)) in
+    for ((shape, value), (step_ms, seeds, ten_max, stop_max)) in
         shapes.into_iter().flat_map(|shape| steps.map(|step| (shape, step)))
     {
-        for (hours, times) in [(1, 10.0), (6, 10.0), (1, 0.0), (6, 0.0)] {
-            // A stop is a smaller incident, and told from noise less well.
-            let more = if times == 0.0 && step_ms > STEP_MS { 0.05 } else { 0.0 };
+        for (hours, times, most) in
+            [(1, 10.0, ten_max), (6, 10.0, ten_max), (1, 0.0, stop_max), (6, 0.0, stop_max)]
+        {
+            let middle_max = if times > 1.0 { 1.1 } else { 1.13 };
             let cases = (0..seeds).flat_map(|seed| [0, 10, 21].map(|begin| (seed, begin)));
             let mut wider: Vec<f64> = cases
                 .map(|(seed, begin)| widened(value, (step_ms, seed), (begin, hours, times)))
@@ -307,7 +308,7 @@ fn an_incident_of_ten_times_the_usual_leaves_a_band_to_judge_the_next_day_by() {
             wider.sort_by(f64::total_cmp);
             let (middle, largest) = (wider[wider.len() / 2], wider[wider.len() - 1]);
             assert!(
-                middle < middle_max + more && largest < most + 2.0 * more,
+                middle < middle_max && largest < most,
                 "{shape}, times {times} for {hours} h at {step_ms}: {middle}, at most {largest}"
             );
         }
