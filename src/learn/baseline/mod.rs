@@ -393,8 +393,8 @@ impl Baseline {
         self.step_ms += gain * (gap_ms.min(3.0 * self.step_ms) - self.step_ms);
     }
 
-    /// Forgets what was rare once a finer season explains it: a weekend surprised the level, and
-    /// must not make a real stop look usual to the week.
+    /// Forgets what was rare once a finer season explains it, and what was large once the day's does:
+    /// a weekend surprised the level, and must not make a real stop look usual to the week.
     fn keep_phase(&mut self, phase: Phase) {
         let (finest, keep) = match phase {
             Phase::Cold | Phase::Level => (0, 1.0),

@@ -16,10 +16,11 @@ const FEW_EVENTS: f64 = 2.0;
 
 /// The everyday size of a residual, and the usual size of the rare events in it.
 ///
-/// Scale: 1.25 x an exponentially weighted mean (a day, 168 samples at least) of the absolute residual, clipped at four
-/// times itself, so that an incident widens it slowly. Events: residuals beyond four scales within a
-/// cluster's time are one event; with C events a day of mean size V (28 days) the size
-/// V C²/(C² + 0.2²) is usual, so that one event hardly counts, and what comes every day does.
+/// Scale: 1.25 x an exponentially weighted mean (a day, 168 samples at least) of the absolute
+/// residual, clipped at four times itself, so that an incident widens it slowly. Events: residuals
+/// beyond four scales within a cluster's time are one event; with C events a day of mean size V (28
+/// days) the size V C²/(C² + 0.2²) is usual, so that one event hardly counts, and what comes every
+/// day does.
 /// Without it a series with regular spikes over a still base would page for each of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spread {

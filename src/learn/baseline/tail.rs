@@ -239,3 +239,30 @@ impl PeakTail {
         io.u8(&mut self.own)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Learns a run, and the usual samples after it.
+    fn learn(tail: &mut ParetoTail, run: &[f64]) {
+        for z in run.iter().chain(&[1.0; 30]) {
+            tail.learn(*z, 24.0, &Tempo::usual(24.0));
+        }
+    }
+
+    #[test]
+    fn one_odd_excess_leaves_the_tail_as_it_was_and_the_second_does_not() {
+        let mut tail = ParetoTail::new();
+        for z in [2.6, 3.1, 2.8, 2.4, 2.9, 3.3, 2.5, 3.0] {
+            learn(&mut tail, &[z]);
+        }
+        let before = tail.rarity(8.0);
+        learn(&mut tail, &[450.0, 400.0, 500.0, 450.0]);
+        let once = tail.rarity(8.0);
+        assert!((once / before - 1.0).abs() < 0.06, "{before} {once}");
+        learn(&mut tail, &[450.0]);
+        let twice = tail.rarity(8.0);
+        assert!(twice < 0.85 * before, "{before} {twice}");
+    }
+}
