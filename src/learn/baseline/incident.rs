@@ -6,6 +6,8 @@ use crate::learn::state::Fields;
 const PACE: f64 = 0.3;
 /// How much slower it is learned then how large residuals usually are.
 const SPREAD_PACE: f64 = 0.01;
+/// The same before a day was seen, when a morning may look like an incident.
+const YOUNG_SPREAD_PACE: f64 = 0.1;
 /// How much quicker it is learned where the noise has widened, which is known from so many changes
 /// of side on.
 const WIDER_PACE: f64 = 3.0;
@@ -93,11 +95,13 @@ impl Incident {
         f64::from(self.lasted.max(0.0))
     }
 
-    /// Returns the share of everyday learning, and that of learning how large residuals are.
-    pub(super) fn paces(&self) -> (f64, f64) {
+    /// Returns the share of everyday learning, and that of learning how large residuals are;
+    /// `knows_day` is whether a day was seen.
+    pub(super) fn paces(&self, knows_day: bool) -> (f64, f64) {
         match self.lasted {
             lasted if lasted > 0.0 && self.turns >= WIDER_TURNS => (PACE, WIDER_PACE),
-            lasted if lasted > 0.0 => (PACE, SPREAD_PACE),
+            lasted if lasted > 0.0 && knows_day => (PACE, SPREAD_PACE),
+            lasted if lasted > 0.0 => (PACE, YOUNG_SPREAD_PACE),
             lasted if lasted < 0.0 => (ACCEPTED_PACE, ACCEPTED_PACE),
             _ => (1.0, 1.0),
         }
@@ -129,11 +133,11 @@ mod tests {
         assert_eq!(learn(&mut incident, None, 100), []);
         assert!(!incident.is_on());
         assert_eq!(learn(&mut incident, ABOVE, 20), []);
-        assert_eq!(incident.paces(), (PACE, SPREAD_PACE));
+        assert_eq!(incident.paces(true), (PACE, SPREAD_PACE));
         assert_eq!(learn(&mut incident, None, 23), [Course::Back]);
         assert!(incident.is_on());
         assert_eq!(learn(&mut incident, None, 1), []);
-        assert_eq!((incident.is_on(), incident.paces()), (false, (1.0, 1.0)));
+        assert_eq!((incident.is_on(), incident.paces(true)), (false, (1.0, 1.0)));
     }
 
     #[test]
@@ -142,9 +146,9 @@ mod tests {
         assert_eq!(learn(&mut incident, ABOVE, 144), []);
         assert_eq!(learn(&mut incident, ABOVE, 1), [Course::Accepted]);
         assert_eq!(learn(&mut incident, ABOVE, 287), []);
-        assert_eq!(incident.paces(), (ACCEPTED_PACE, ACCEPTED_PACE));
+        assert_eq!(incident.paces(true), (ACCEPTED_PACE, ACCEPTED_PACE));
         assert_eq!(learn(&mut incident, ABOVE, 1), []);
-        assert_eq!(incident.paces(), (1.0, 1.0));
+        assert_eq!(incident.paces(true), (1.0, 1.0));
         // What is still far off then begins another.
         assert_eq!(learn(&mut incident, ABOVE, 1), []);
         assert!(incident.is_on());
@@ -170,15 +174,15 @@ mod tests {
             learn(&mut incident, ABOVE, 1);
             learn(&mut incident, None, 2);
         }
-        assert_eq!(incident.paces(), (PACE, SPREAD_PACE));
+        assert_eq!(incident.paces(true), (PACE, SPREAD_PACE));
         for turns in 0..4 {
-            assert_eq!(incident.paces(), (PACE, SPREAD_PACE), "{turns}");
+            assert_eq!(incident.paces(true), (PACE, SPREAD_PACE), "{turns}");
             learn(&mut incident, if turns % 2 == 0 { BELOW } else { ABOVE }, 2);
         }
-        assert_eq!(incident.paces(), (PACE, WIDER_PACE));
+        assert_eq!(incident.paces(true), (PACE, WIDER_PACE));
         learn(&mut incident, None, 24);
-        assert_eq!(incident.paces(), (1.0, 1.0));
+        assert_eq!(incident.paces(true), (1.0, 1.0));
         learn(&mut incident, BELOW, 1);
-        assert_eq!(incident.paces(), (PACE, SPREAD_PACE));
+        assert_eq!(incident.paces(true), (PACE, SPREAD_PACE));
     }
 }

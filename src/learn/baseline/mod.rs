@@ -222,7 +222,8 @@ impl Baseline {
                 moment = self.moment(time_ms);
                 residual = value - moment.expected.value;
             }
-            (moment.tempo.pace, moment.tempo.spread_pace) = self.incident.paces();
+            let knows_day = self.samples as f64 >= moment.tempo.day;
+            (moment.tempo.pace, moment.tempo.spread_pace) = self.incident.paces(knows_day);
             moment.tempo.lasted = self.incident.lasted();
         }
         if self.samples > 1 {
