@@ -54,15 +54,15 @@ fn weekends_and_noise() {
 #[test]
 fn the_first_days_of_a_series_and_its_first_weekend() {
     for step_ms in [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS] {
-        let pages = (0..7).map(|weekday| {
-            let mut rng = fastrand::Rng::with_seed(weekday);
+        let begins = (0..7).flat_map(|weekday| [0, 9, 17].map(|hour| 24 * weekday + hour));
+        let pages = begins.map(|hours| {
+            let mut rng = fastrand::Rng::with_seed(hours as u64);
             let mut run = Run::new(Season::HourOfWeek, step_ms);
-            run.now_ms += weekday as i64 * DAY_MS + 9 * HOUR_MS;
-            let mut value = |at| busy(at) * (1.0 + 0.03 * noise(&mut rng));
-            run.feed(9 * DAY_MS, &mut value).pages()
+            run.now_ms += hours * HOUR_MS;
+            run.feed(9 * DAY_MS, |at| busy(at) * (1.0 + 0.03 * noise(&mut rng))).pages()
         });
         let pages: Vec<usize> = pages.collect();
-        assert!(pages.iter().sum::<usize>() <= 1, "{pages:?} at {step_ms}");
+        assert!(pages.iter().sum::<usize>() <= 2, "{pages:?} at {step_ms}");
     }
 }
 
